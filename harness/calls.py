@@ -1,0 +1,92 @@
+"""One engine call as an attempt sees it, and the sums over them: the ledger, the prefix sharing, the FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from energy import flops
+from harness.cell import Deployment
+from harness.fork import Path
+from harness.types import Kind, Sample, Usage
+from perpass.identity import canonical, content_hash
+from tasks.types import Prompt
+
+
+@dataclass(frozen=True)
+class Call:
+    """A completion, a scoring or a reward call, as made and as charged.
+
+    made     the sample as the engine produced it (the whole stored trace of a pooled sample)
+    kept     what this attempt used of it; `watch` may have cut it
+    pooled   whether the sample belongs to a pool; then it is spent once however many attempts use it
+    """
+
+    key: str
+    path: Path
+    role: str
+    kind: Kind
+    place: Deployment
+    prompt: Prompt
+    made: Sample
+    kept: Sample
+    pooled: bool
+    text: str = ""  # of a scoring call: what was scored
+
+    @property
+    def charged(self) -> Usage:
+        """The call's own tokens; what others had cached is not this attempt's saving."""
+        return replace(self.kept.usage, cached=0)
+
+
+def executed(place: Deployment, usage: Usage) -> flops.Flops | None:
+    """FLOPs of one call on this deployment; None when the architecture is unknown (code `unknown_architecture`)."""
+    config = place.model.config
+    if config is None:
+        return None
+    try:
+        return flops.count(dict(config), prompt=usage.prompt, output=usage.output, cached=usage.cached, scored=usage.scored)
+    except flops.UnknownArchitecture:
+        return None
+
+
+class TokenTrie:
+    """Token sequences seen so far; answers how long a prefix of a new one was seen."""
+
+    def __init__(self) -> None:
+        self._root: dict[int, Any] = {}
+
+    def shared(self, tokens: Sequence[int]) -> int:
+        node, length = self._root, 0
+        for token in tokens:
+            if token not in node:
+                break
+            node, length = node[token], length + 1
+        return length
+
+    def add(self, tokens: Iterable[int]) -> None:
+        node = self._root
+        for token in tokens:
+            node = node.setdefault(token, {})
+
+
+def charge(calls: Sequence[Call]) -> list[Usage]:
+    """Charged usage of each call, in order: `cached` is what the attempt's own earlier calls share by token trie on engines that cache
+    prefixes, else 0. At least one prompt token is always fresh, as in the engines' own accounting."""
+    tries: dict[str, TokenTrie] = {}
+    charged = []
+    for call in calls:
+        usage = call.charged
+        ids = call.place.engine.tokens(call.prompt) if call.place.engine.capabilities.prefix_caching else None
+        if ids:
+            trie = tries.setdefault(call.place.hash, TokenTrie())
+            usage = replace(usage, cached=min(trie.shared(ids), len(ids) - 1))
+            trie.add((*ids, *call.kept.token_ids))
+        charged.append(usage)
+    return charged
+
+
+def pool_key(series: str, seed: int, place: Deployment, prompt: Prompt, sampling: Any) -> str:
+    """series × seed × model × engine with all its settings × hardware × prompt × sampling."""
+    return content_hash(series, seed, place.identity(), canonical(prompt), canonical(sampling))

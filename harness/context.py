@@ -1,0 +1,294 @@
+"""All that a strategy sees: one problem, one trial. Strategies hold no retries, logging or error handling; this is where those live."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from harness import prompts
+from harness.calls import Call, pool_key
+from harness.cell import Cell, Deployment
+from harness.fork import Fork, Path, current
+from harness.pool import NotInPool, Pools, sample_key
+from harness.types import Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
+from perpass.errors import PerPassError
+from perpass.identity import seed_from
+from tasks.types import Problem, Prompt
+
+T = TypeVar("T")
+Score = float | None
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the runner lends to every attempt of a run. `made` is told of each engine call, once, as soon as it is made."""
+
+    series: str
+    pools: Pools
+    made: Callable[[Made], None]
+    retries: int = 5
+    backoff_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Made:
+    """An engine call that was just made, with all that is stored of it."""
+
+    key: str
+    kind: Kind
+    pool: str | None
+    trial: int
+    position: int | None
+    place: Deployment
+    cell: Cell
+    problem: Problem
+    role: str
+    seed: int
+    prompt: Prompt
+    sample: Sample
+
+
+@dataclass
+class Context:
+    """One problem, one trial of a cell's strategy.
+
+    Calls outside any `gather` at temperature > 0 take the next positions of their pool; all others are the attempt's own, seeded by where
+    they stand in the strategy, never by when they happen.
+    """
+
+    cell: Cell
+    problem: Problem
+    trial: int
+    services: Services
+    attempt_key: str
+    calls: list[Call] = field(default_factory=list)
+    own: list[Made] = field(default_factory=list)  # calls that belong to this attempt alone, stored with it
+    _cursors: dict[str, int] = field(default_factory=dict)
+
+    # -- what is asked ---------------------------------------------------------------------------------------------------------------
+    @property
+    def ask(self) -> Prompt:
+        """The question with its answer format; the protocol's own prompt where the task fixes one."""
+        return self.compose()
+
+    def compose(self, instruction: str = "", system: str = "") -> Prompt:
+        """The question with its answer format and a strategy's own instruction (before the format) and system turn."""
+        if self.problem.fixed is not None:
+            return self.problem.fixed
+        return prompts.ask(self.problem.question, self.problem.answer_format, instruction, system)
+
+    def extract(self, text: str) -> tuple[str | None, ...]:
+        """The answers found in `text`, one per item of the problem."""
+        return self.cell.task.extract(text)
+
+    async def classes(self, answers: Sequence[str | None]) -> list[int]:
+        """Answer-equivalence classes, one number per answer."""
+        return await self.cell.task.classes(answers)
+
+    @property
+    def rng(self) -> random.Random:
+        """The random stream of this strand."""
+        return current.get().rng
+
+    # -- calls -----------------------------------------------------------------------------------------------------------------------
+    async def sample(
+        self, prompt: Prompt, n: int = 1, role: str = "policy", watch: Watch | None = None, every: int = 32, **sampling: Any
+    ) -> list[Sample]:
+        """n completions of `prompt`, made at once. `watch(partial)` is asked after every `every` output tokens; True cuts.
+
+        Raises ValueError for n < 1 and for more than one greedy sample (they would be equal).
+        """
+        place, drawn = self._place(role), self.cell.strategy.sampling.but(f"strategy {self.cell.strategy.name}", **sampling)
+        if n < 1 or (drawn.greedy and n > 1):
+            raise ValueError(f"sample(n={n}) at temperature {drawn.temperature}")
+        fork = current.get()
+        slots = [(fork.step(), self._position(fork, place, prompt, drawn)) for _ in range(n)]
+        made = await _together([self._complete(place, prompt, drawn, role, watch, every, *slot) for slot in slots])
+        fork.advance(max(s.usage.output for s in made), max(s.timing.last - s.timing.sent for s in made))
+        return made
+
+    async def one(self, prompt: Prompt, role: str = "policy", **sampling: Any) -> Sample:
+        """One completion."""
+        return (await self.sample(prompt, 1, role, **sampling))[0]
+
+    async def logprob(self, prompt: Prompt, text: str, role: str = "policy") -> Scored:
+        """Teacher-forced log-probabilities of `text` as the answer to `prompt`."""
+        place, fork = self._place(role), current.get()
+        path = fork.step()
+        scored = await self._retried(lambda: place.engine.logprob(prompt, text))
+        made = Sample(text, (), "stop", scored.usage, scored.timing, logprob=scored.logprobs)
+        self._own(place, prompt, made, role, "score", path, 0)
+        fork.advance(0, scored.timing.last - scored.timing.sent)
+        return scored
+
+    async def reward(self, steps: Sequence[str], role: str = "reward") -> list[Score]:
+        """A reward model's score of each step, in [0, 1]. None where over-long; None ranks last."""
+        place, fork = self._place(role), current.get()
+        if not isinstance(place.engine, Reward):
+            raise PerPassError(f"the engine of role {role!r} ({place.engine.kind}) gives no rewards")
+        path, model = fork.step(), place.engine
+        given: StepScores = await self._retried(lambda: model.steps(self.problem.question, steps))
+        made = Sample("\n".join(steps), (), "stop", given.usage, given.timing)
+        self._own(place, Prompt(raw=self.problem.question), made, role, "reward", path, 0)
+        fork.advance(0, given.timing.last - given.timing.sent)
+        return list(given.scores)
+
+    async def gather(self, *branches: Coroutine[Any, Any, T]) -> list[T]:
+        """Run branches at once: each gets its own seeds, clock and random stream; this strand resumes at the latest of them."""
+        parent = current.get()
+        path = parent.step()
+        forks = [self.fork((*path, i), parent.tokens, parent.seconds) for i in range(len(branches))]
+        results = await _together([_within(fork, branch) for fork, branch in zip(forks, branches, strict=True)])
+        parent.join(forks)
+        return results
+
+    # -- inside ----------------------------------------------------------------------------------------------------------------------
+    def fork(self, path: Path = (), tokens: int = 0, seconds: float = 0.0) -> Fork:
+        return Fork(path, random.Random(self._seed("rng", path)), tokens, seconds)
+
+    @contextmanager
+    def strand(self) -> Iterator[Fork]:
+        """The attempt's root strand, current inside the block."""
+        root = self.fork()
+        token = current.set(root)
+        try:
+            yield root
+        finally:
+            current.reset(token)
+
+    def _seed(self, *place: Any) -> int:
+        strategy, policy = self.cell.strategy.identity(), self.cell.policy.model.identity()
+        return seed_from(self.cell.seed, policy, strategy, self.cell.task.name, self.problem.key, self.trial, *place)
+
+    def _place(self, role: str) -> Deployment:
+        if role == "policy":
+            return self.cell.policy
+        if role not in self.cell.roles:
+            raise PerPassError(f"strategy {self.cell.strategy.name} used role {role!r} without declaring it in needs")
+        return self.cell.roles[role]
+
+    def _position(self, fork: Fork, place: Deployment, prompt: Prompt, sampling: Sampling) -> tuple[str, int] | None:
+        """The next position of the pool this call draws from, or None when it is the attempt's own call."""
+        if fork.path or sampling.greedy or self.cell.mode == "live":
+            return None
+        pool = pool_key(self.services.series, self.cell.seed, place, prompt, sampling)
+        position = self._cursors.get(pool, 0)
+        self._cursors[pool] = position + 1
+        return pool, position
+
+    async def _complete(
+        self,
+        place: Deployment,
+        prompt: Prompt,
+        sampling: Sampling,
+        role: str,
+        watch: Watch | None,
+        every: int,
+        path: Path,
+        position: tuple[str, int] | None,
+    ) -> Sample:
+        if position is None:
+            seed = self._seed(path)
+            made = await self._engine(place, prompt, sampling, seed, watch, every)
+            return self._own(place, prompt, made, role, "generate", path, seed)
+        pool, index = position
+        observe = self.cell.strategy.strategy.observe
+        make = lambda: self._fill(place, prompt, sampling, role, pool, index)  # noqa: E731
+        made, key = await self.services.pools.draw(pool, self.trial, index, observe, make)
+        made = replace(made, key=key)
+        kept = cut(made, place, watch, every) if watch else made
+        self.calls.append(Call(key, path, role, "generate", place, prompt, made, kept, pooled=True))
+        return kept
+
+    async def _fill(self, place: Deployment, prompt: Prompt, sampling: Sampling, role: str, pool: str, index: int) -> Sample:
+        seed = seed_from(self.cell.seed, place.model.identity(), prompt, sampling, self.trial, index)
+        made = await self._engine(place, prompt, sampling, seed)
+        key = sample_key(pool, self.trial, index)
+        self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made))
+        return made
+
+    def _own(self, place: Deployment, prompt: Prompt, made: Sample, role: str, kind: Kind, path: Path, seed: int) -> Sample:
+        """Record a call that belongs to this attempt alone."""
+        key = f"{self.attempt_key}:{'.'.join(map(str, path))}"
+        made = replace(made, key=key)
+        self.calls.append(Call(key, path, role, kind, place, prompt, made, made, pooled=False))
+        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made)
+        self.own.append(call)
+        self.services.made(call)
+        return made
+
+    async def _engine(
+        self, place: Deployment, prompt: Prompt, sampling: Sampling, seed: int, watch: Watch | None = None, every: int = 32
+    ) -> Sample:
+        observe = self.cell.observe | self.cell.strategy.strategy.observe
+        if place is not self.cell.policy:  # what the plan wants observed was checked against the policy's engine only
+            can = place.engine.capabilities
+            observe = Observe(observe.logprobs and can.logprobs, observe.confidence and can.confidence)
+        return await self._retried(lambda: place.engine.generate(prompt, sampling, seed, observe, watch, every))
+
+    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Transport faults are tried again with exponential backoff, or after the time that the server named."""
+        if self.services.pools.offline:
+            raise NotInPool("--offline: this call belongs to the attempt alone, no pool can answer it")
+        for tries in range(self.services.retries + 1):
+            try:
+                return await call()
+            except TransportFault as fault:
+                if tries == self.services.retries:
+                    raise PerPassError(f"{fault} (gave up after {tries + 1} tries)") from fault
+                wait = fault.retry_after if fault.retry_after is not None else self.services.backoff_s * 2**tries
+                await asyncio.sleep(wait)
+        raise AssertionError("unreachable")
+
+
+def cut(made: Sample, place: Deployment, watch: Watch, every: int) -> Sample:
+    """What `watch` would have kept of a stored trace, asked after every `every` output tokens.
+
+    The time of the last kept token is interpolated between the stored first and last; needs an engine that gives token ids.
+    """
+    ids = made.token_ids
+    for length in range(every, len(ids), every):
+        part = _first(made, length, place)
+        if watch(part):
+            return replace(part, finish="stop")
+    return made
+
+
+def _first(made: Sample, length: int, place: Deployment) -> Sample:
+    timing, whole = made.timing, len(made.token_ids)
+    first = timing.first if timing.first is not None else timing.last
+    last = first + (timing.last - first) * (length - 1) / max(whole - 1, 1)
+    usage: Usage = replace(made.usage, output=length, reasoning=min(made.usage.reasoning, length))
+    return replace(
+        made,
+        text=place.engine.text(made.token_ids[:length]),
+        token_ids=made.token_ids[:length],
+        usage=usage,
+        timing=Timing(timing.sent, timing.first, last),
+        logprob=made.logprob[:length] if made.logprob else made.logprob,
+        confidence=made.confidence[:length] if made.confidence else made.confidence,
+    )
+
+
+async def _within(fork: Fork, branch: Coroutine[Any, Any, T]) -> T:
+    current.set(fork)  # this task's own copy of the context
+    return await branch
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all; the first failure cancels the others and is raised."""
+    if len(work) == 1:
+        # A task of its own even for one, so that a branch's fork never leaks into its parent.
+        return [await asyncio.ensure_future(work[0])]
+    tasks = [asyncio.ensure_future(w) for w in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

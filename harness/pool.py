@@ -1,0 +1,96 @@
+"""Pools: samples that strategies share within a series, on one model, engine and hardware.
+
+A pooled sample is named by pool, trial and position and made at most once: it is looked up in this process, then in the database, and
+only then generated. Whoever asks first causes it; everybody waits for the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness.types import Observe, Origin, Sample, Timing, Usage
+from perpass.errors import PerPassError
+from results.records import SampleRecord
+
+Make = Callable[[], Awaitable[Sample]]
+
+
+class ObservationMissing(PerPassError):
+    """A stored sample lacks an observation that a strategy needs. It is never regenerated in place: `--fresh` makes a new series."""
+
+
+class NotInPool(PerPassError):
+    """`--offline`: the pool cannot answer."""
+
+
+@dataclass
+class Pools:
+    """All pools of a run. `load(pool, trial)` reads what the database holds; `offline` forbids making new samples."""
+
+    load: Callable[[str, int], Awaitable[Sequence[SampleRecord]]]
+    offline: bool = False
+    _loaded: dict[tuple[str, int], asyncio.Task[dict[int, Sample]]] = field(default_factory=dict)
+    _made: dict[str, asyncio.Task[Sample]] = field(default_factory=dict)
+
+    async def draw(self, pool: str, trial: int, position: int, observe: Observe, make: Make) -> tuple[Sample, str]:
+        """The sample at `position` of the pool's part for `trial`, and its key. Raises NotInPool, ObservationMissing, or what `make` raises."""
+        key = sample_key(pool, trial, position)
+        stored = await self._stored(pool, trial)
+        if position in stored:
+            return _observed(stored[position], observe, key), key
+        if key not in self._made:
+            if self.offline:
+                raise NotInPool(f"--offline: position {position} of trial {trial} is not in the pool")
+            # Its own task: the attempt that asked first may be cancelled while others wait for the same sample.
+            self._made[key] = asyncio.ensure_future(make())
+        task = self._made[key]
+        try:
+            return _observed(await asyncio.shield(task), observe, key), key
+        except BaseException:
+            if task.done() and (task.cancelled() or task.exception()):
+                self._made.pop(key, None)
+            raise
+
+    async def _stored(self, pool: str, trial: int) -> dict[int, Sample]:
+        if (pool, trial) not in self._loaded:
+            self._loaded[pool, trial] = asyncio.ensure_future(self._read(pool, trial))
+        return await asyncio.shield(self._loaded[pool, trial])
+
+    async def _read(self, pool: str, trial: int) -> dict[int, Sample]:
+        return {r.position: restore(r) for r in await self.load(pool, trial) if r.position is not None}
+
+    async def cancel(self) -> None:
+        """Stop what is being made; nobody waits for it any more."""
+        tasks = [*self._made.values(), *self._loaded.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def sample_key(pool: str, trial: int, position: int) -> str:
+    return f"{pool[:40]}:{trial}:{position}"
+
+
+def restore(record: SampleRecord) -> Sample:
+    """A stored sample as the harness knows it."""
+    usage = Usage(record.prompt_tokens, record.cached_tokens, record.output_tokens, record.reasoning_tokens, record.scored_tokens, 1)
+    return Sample(
+        text=record.text,
+        token_ids=record.token_ids or (),
+        finish=record.finish,  # type: ignore[arg-type]  # the store keeps what Sample.finish was
+        usage=usage,
+        timing=Timing(record.sent, record.first, record.last),
+        logprob=record.logprobs,
+        confidence=record.confidence,
+        origin=Origin(str(record.engine_id), str(record.hardware_id), str(record.run_id)),
+        key=record.key,
+    )
+
+
+def _observed(sample: Sample, observe: Observe, key: str) -> Sample:
+    for wanted, found, name in ((observe.logprobs, sample.logprob, "log-probabilities"), (observe.confidence, sample.confidence, "confidences")):
+        if wanted and found is None:
+            raise ObservationMissing(f"stored sample {key} has no {name}; run again with --fresh to make a new series")
+    return sample

@@ -1,0 +1,147 @@
+"""What a strategy is: a function on a Context, its declaration, and its binding to parameters and sampling."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from harness.types import Answer, Observe, Sampling
+from perpass.errors import UserError, unknown
+from perpass.registry import Registry
+
+PoolUse = Literal["full", "first stage", "no"]
+ROLES = ("judge", "reward", "helper", "draft")
+"""Further models that a strategy may need beside the policy. `judge` is the policy itself unless an experiment says otherwise."""
+
+Count = Annotated[int, Field(ge=1, le=100_000)]
+"""A number of samples."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """An inference strategy as registered.
+
+    needs   capability names (logprobs, prefix, …) and role names (judge, reward, …)
+    budget  the parameter that says how many policy samples one attempt draws from its pool, or that number, or None when it is not known
+    pool    what a pool can answer: everything (full), its first stage, or nothing (no)
+    fixes   the sampling that the definition fixes (direct is greedy)
+    """
+
+    name: str
+    version: int
+    family: str
+    paper: str
+    needs: frozenset[str]
+    budget: str | int | None
+    pool: PoolUse
+    fixes: Mapping[str, Any]
+    function: Callable[..., Awaitable[Answer]]
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(r for r in ROLES if r in self.needs)
+
+    @property
+    def observe(self) -> Observe:
+        return Observe(logprobs="logprobs" in self.needs, confidence="confidence" in self.needs)
+
+    @cached_property
+    def parameters(self) -> type[BaseModel]:
+        """The parameters after `ctx`, as a strict model made from the signature's annotations and defaults."""
+        hints = get_type_hints(self.function, include_extras=True)
+        given = list(inspect.signature(self.function).parameters.values())[1:]
+        made: dict[str, Any] = {p.name: (hints[p.name], p.default if p.default is not p.empty else ...) for p in given}
+        return create_model(self.name, __config__=ConfigDict(extra="forbid", strict=True), **made)
+
+    def bind(self, parameters: Mapping[str, Any], sampling: Sampling, own: Mapping[str, Any], where: str = "") -> Bound:
+        """Fix parameters and resolve the sampling: `own` (keys of the entry), then what the definition fixes, then `sampling`.
+
+        Raises UserError for an unknown or bad parameter.
+        """
+        where = where or f"strategy {self.name}"
+        try:
+            params = self.parameters(**parameters).model_dump()
+        except ValidationError as error:
+            raise self._explain(error, where) from None
+        resolved = sampling.but(where, **{**self.fixes, **own})
+        if resolved.greedy and self.draws(params) > 1:
+            n = self.draws(params)
+            raise UserError(f"{where}: temperature 0 with {self.budget}={n} would draw {n} equal samples; raise the temperature or use n=1")
+        return Bound(self, params, resolved)
+
+    def _explain(self, error: ValidationError, where: str) -> UserError:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            return unknown("parameter", name, list(self.parameters.model_fields), where)
+        message = first["msg"][0].lower() + first["msg"][1:]
+        return UserError(f"{where}: {name}={first['input']!r}: {message}")
+
+    def draws(self, params: Mapping[str, Any]) -> int:
+        """How many samples one attempt draws from its pool at most; 0 when the pool is not used."""
+        if isinstance(self.budget, str):
+            return int(params[self.budget])
+        return self.budget or 0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A strategy with all its parameters and its resolved sampling."""
+
+    strategy: Strategy
+    params: Mapping[str, Any] = field(hash=False)
+    sampling: Sampling = field(hash=False)
+
+    @property
+    def name(self) -> str:
+        return self.strategy.name
+
+    @property
+    def draws(self) -> int:
+        return self.strategy.draws(self.params)
+
+    @property
+    def label(self) -> str:
+        """`name(n=4)`: the budget and every parameter that is not the default."""
+        fields = self.strategy.parameters.model_fields
+        shown = [f"{k}={v}" for k, v in self.params.items() if k == self.strategy.budget or v != fields[k].default]
+        return f"{self.name}({', '.join(shown)})" if shown else self.name
+
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.strategy.version, "params": dict(self.params), "sampling": self.sampling}
+
+
+strategies: Registry[Strategy] = Registry(
+    "strategy", "perpass.strategies", ("harness.strategies.prompting", "harness.strategies.voting", "harness.strategies.selection")
+)
+
+
+def strategy(
+    *,
+    name: str,
+    version: int,
+    family: str,
+    paper: str = "",
+    needs: set[str] | frozenset[str] = frozenset(),
+    budget: str | int | None = None,
+    pool: PoolUse = "no",
+    fixes: Mapping[str, Any] | None = None,
+) -> Callable[[Callable[..., Awaitable[Answer]]], Callable[..., Awaitable[Answer]]]:
+    """Register a coroutine `async def f(ctx, …) -> Answer` as a strategy. See `Strategy` for the fields."""
+
+    def register(function: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+        made = Strategy(name, version, family, paper, frozenset(needs), budget, pool, fixes or {}, function)
+        strategies.add(name, made)
+        function.__perpass__ = made  # type: ignore[attr-defined]  # lets `module:function` find the declaration
+        return function
+
+    return register
