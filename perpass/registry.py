@@ -72,7 +72,8 @@ class Registry(Generic[T]):
         except (ImportError, AttributeError) as error:
             raise UserError(f"{where + ': ' if where else ''}cannot load {self.kind} {name!r}: {error}") from error
         # A decorated function carries the thing that its decorator registered.
-        return getattr(found, "__perpass__", found)
+        thing: T = getattr(found, "__perpass__", found)
+        return thing
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
