@@ -92,7 +92,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Outcomes, one per item, the extracted answers, and further scores by name (exact, flexible, PA, SM, …), each in [0, 1] unless its name says otherwise."""
+    """Outcomes and extracted answers, one per item, and further scores by name (exact, flexible, PA, SM, …).
+
+    A score is in [0, 1] unless its name says otherwise.
+    """
 
     items: tuple[Outcome, ...]
     scores: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -106,16 +109,21 @@ Ask = Callable[[Prompt], Awaitable[str]]
 class Task(Protocol):
     """A suite at a version and revision.
 
-    `version` (an integer, by hand) covers problems and prompts and is part of a cell's identity; `judge_version` names extractor and grader with
-    theirs and identifies judgements only. `spec` is what `tasks.load` was given, complete with defaults; it never holds a folder or a key.
+    `version` (an integer, by hand) covers problems and prompts and is part of a cell's identity; `judge_version` names extractor and grader
+    with theirs and identifies judgements only. `spec` is what `tasks.load` was given, complete with defaults; it never holds a folder or a
+    key.
     """
 
     name: str
     version: int
     items: int
-    revision: str
     spec: Mapping[str, Any]
     judge_version: str
+
+    @property
+    def revision(self) -> str:
+        """The pinned revision of the data; may read them on first use."""
+        ...
 
     def problems(self) -> Sequence[Problem]:
         """All problems in the task's fixed order: a seeded shuffle, stratified by category."""

@@ -1,0 +1,179 @@
+"""Where the problems come from: a folder with local copies, or else the hub at a pinned revision.
+
+The folder is `PERPASS_DATA`, or what `set_data_dir` was given (`--data`); it is laid out as `gsm8k/test.jsonl`, `math/math500.json`, …
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from perpass.errors import UserError
+from perpass.identity import content_hash
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of problems, the same from the hub and from a local copy.
+
+    `rows` is checked after every load from the hub; `fingerprint` is the content hash of the columns `keys` (numbers as text), by which a
+    local copy is recognised as the pinned revision.
+    """
+
+    local: str
+    hub: str
+    config: str | None
+    split: str
+    revision: str
+    keys: tuple[str, ...]
+    rows: int
+    fingerprint: str
+
+
+# The commits were taken from public references to these data sets; a download at a commit that does not exist fails, and its row count
+# is checked.
+_GSM8K = "e53f048856ff4f594e959d75785d2c2d37b678ee"
+_MATH500 = "ff5b20257d8185524591543f8ff5993951537bb8"
+_MATH_KEYS = ("problem", "answer", "subject", "level", "unique_id")
+_GSM8K_KEYS = ("question", "answer")
+_GSM8K_TEST_HASH = "e8b1621d13707c235595e576b4ab4188ed60ab5d842ece3938a170a83b7d5943"
+_GSM8K_TRAIN_HASH = "60e889f6e8e3b7094230aa751521f3e768de4657f550b309499b73309a203c9f"
+_MATH500_HASH = "2caf191d7f5a5924a858ca90cdc27c1f18e74bc786205119317a76007555ad9f"
+SOURCES: Mapping[str, Source] = {
+    "gsm8k/test": Source("gsm8k/test.jsonl", "openai/gsm8k", "main", "test", _GSM8K, _GSM8K_KEYS, 1319, _GSM8K_TEST_HASH),
+    "gsm8k/train": Source("gsm8k/train.jsonl", "openai/gsm8k", "main", "train", _GSM8K, _GSM8K_KEYS, 7473, _GSM8K_TRAIN_HASH),
+    "math500/test": Source("math/math500.json", "HuggingFaceH4/MATH-500", None, "test", _MATH500, _MATH_KEYS, 500, _MATH500_HASH),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the source's own order, and their revision: the pinned commit, or `local-<hash>` for a copy with other content."""
+
+    rows: Sequence[Mapping[str, str]]
+    revision: str
+
+
+_chosen: Path | None = None
+
+
+def set_data_dir(folder: str | os.PathLike[str] | None) -> None:
+    """Use `folder` instead of `PERPASS_DATA` in this process; None goes back to it. Raises UserError if there is no such folder."""
+    global _chosen
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--data {folder}: no such folder")
+    _chosen = None if folder is None else Path(folder)
+
+
+def data_dir() -> Path | None:
+    """The folder with local copies, or None if the hub is to be used. Raises UserError if `PERPASS_DATA` names no folder."""
+    if _chosen is not None:
+        return _chosen
+    named = os.environ.get("PERPASS_DATA")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise UserError(f"PERPASS_DATA={named}: no such folder; point it at one that holds gsm8k/, math/, … or unset it to use the hub")
+    return Path(named)
+
+
+def check(name: str) -> None:
+    """Fail early and cheaply: raises UserError if a data folder is set that lacks this source. Does not touch the network."""
+    _local_path(SOURCES[name])
+
+
+def load(name: str) -> Table:
+    """The table called `name` (see SOURCES). Raises UserError with one sentence: what is missing or malformed, where, and what to do."""
+    source = SOURCES[name]
+    path = _local_path(source)
+    if path is None:
+        return _from_hub(name, source)
+    stat = path.stat()
+    return _from_file(path, name, stat.st_mtime_ns, stat.st_size)
+
+
+def _local_path(source: Source) -> Path | None:
+    folder = data_dir()
+    if folder is None:
+        return None
+    path = folder / source.local
+    if not path.is_file():
+        otherwise = f"unset PERPASS_DATA to load {source.hub} from the hub"
+        raise UserError(f"{path}: no such file; the data folder {folder} must hold {source.local}, or {otherwise}")
+    return path
+
+
+@lru_cache(maxsize=16)
+def _from_file(path: Path, name: str, mtime_ns: int, size: int) -> Table:
+    source = SOURCES[name]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    places = _json_lines(path, text) if path.suffix == ".jsonl" else _json_document(path, text)
+    rows = [_checked(row, source, place) for place, row in places]
+    if not rows:
+        raise UserError(f"{path}: holds no rows, expected {source.rows}")
+    return Table(rows, source.revision if fingerprint(rows) == source.fingerprint else "local-" + fingerprint(rows)[:12])
+
+
+def _json_lines(path: Path, text: str) -> list[tuple[str, Any]]:
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append((f"{path}:{number}", json.loads(line)))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}:{number}: not a JSON object: {error}") from error
+    return found
+
+
+def _json_document(path: Path, text: str) -> list[tuple[str, Any]]:
+    """A list of rows, or an object of rows by index, in the file's order."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    if isinstance(document, dict):
+        return [(f"{path}: row {key!r}", row) for key, row in document.items()]
+    if isinstance(document, list):
+        return [(f"{path}: row {index}", row) for index, row in enumerate(document)]
+    raise UserError(f"{path}: expected a list or an object of rows, got {type(document).__name__}")
+
+
+def _checked(row: Any, source: Source, place: str) -> dict[str, str]:
+    if not isinstance(row, Mapping):
+        raise UserError(f"{place}: expected an object with the keys {', '.join(source.keys)}, got {type(row).__name__}")
+    missing = [key for key in source.keys if not isinstance(row.get(key), (str, int))]
+    if missing:
+        raise UserError(f"{place}: {', '.join(missing)} missing or no text; expected the keys {', '.join(source.keys)}")
+    return {key: str(row[key]) for key in source.keys}
+
+
+def fingerprint(rows: Sequence[Mapping[str, str]]) -> str:
+    """The content hash of a table's rows."""
+    return content_hash("table", [dict(row) for row in rows])
+
+
+@lru_cache(maxsize=16)
+def _from_hub(name: str, source: Source) -> Table:
+    instead = f"set PERPASS_DATA to a folder that holds {source.local}"
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(f"loading {source.hub} needs datasets: pip install 'perpass[tasks]', or {instead}") from error
+    try:
+        table = datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
+    except Exception as error:  # the hub's client raises many kinds: no network, no such revision, gated, disk full
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"cannot load {source.hub} at revision {source.revision[:12]} from the hub ({why}); {instead}") from error
+    rows = [_checked(row, source, f"{source.hub}: row {index}") for index, row in enumerate(table)]
+    if len(rows) != source.rows:
+        raise UserError(f"{source.hub} at revision {source.revision[:12]} has {len(rows)} rows, expected {source.rows}; {instead}")
+    return Table(rows, source.revision)

@@ -1,0 +1,115 @@
+"""The names of tasks, and how a name or spec becomes a Task.
+
+A factory is a function or class registered with `@task("name")`; its keyword parameters are the task's parameters, its annotations and
+defaults say what is valid. The spec that identifies a task is `{"kind": name, **parameters}`, complete with defaults.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+from perpass.errors import UserError, nearest
+from perpass.registry import Registry
+from tasks.types import Task
+
+Factory = Callable[..., Task]
+F = TypeVar("F", bound=Factory)
+
+tasks: Registry[Factory] = Registry("task", "perpass.tasks", builtin=("tasks.arithmetic", "tasks.gsm8k", "tasks.math500"))
+
+
+def task(name: str) -> Callable[[F], F]:
+    """Register a factory under `name`: a function of keyword parameters, all JSON-like, that returns a Task."""
+
+    def mark(factory: F) -> F:
+        tasks.add(name, factory)
+        return factory
+
+    return mark
+
+
+def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` checked against the factory of `kind` and filled up with its defaults.
+
+    Raises UserError naming the task, the parameter, what was expected and the nearest valid parameter.
+    """
+    factory = tasks.get(kind)
+    known = inspect.signature(factory).parameters
+    hints = _hints(factory)
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"task {kind!r} has no parameter {name!r}; " + _suggest(name, list(known)))
+        expected = hints.get(name, Any)
+        if not _fits(value, expected):
+            raise UserError(f"task {kind!r}: {name} is {value!r}, expected {describe(expected)}")
+    full = {}
+    for name, parameter in known.items():
+        if name not in given and parameter.default is inspect.Parameter.empty:
+            raise UserError(f"task {kind!r} needs the parameter {name!r} ({describe(hints.get(name, Any))})")
+        full[name] = given.get(name, parameter.default)
+    return full
+
+
+def load(spec: str | Mapping[str, Any]) -> Task:
+    """The task named by `spec`: a name, or a mapping `{kind: name, **parameters}`.
+
+    Raises UserError for an unknown name, an unknown, missing or ill-typed parameter, missing local data, or a missing package.
+    """
+    if isinstance(spec, str):
+        kind, given = spec, {}
+    elif isinstance(spec, Mapping):
+        given = {str(key): value for key, value in spec.items()}
+        kind = given.pop("kind", None)
+        if not isinstance(kind, str):
+            raise UserError(f"a task is a name or a mapping with the key 'kind', got {dict(spec)!r}")
+    else:
+        raise UserError(f"a task is a name or a mapping with the key 'kind', got {spec!r}")
+    factory = tasks.get(kind)
+    return factory(**complete(kind, given))
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = nearest(name, known)
+    if close:
+        return f"did you mean {close!r}?"
+    return "it takes " + (", ".join(sorted(known)) if known else "none")
+
+
+def _hints(factory: Factory) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(getattr(factory, "__init__") if isinstance(factory, type) else factory)  # noqa: B009
+    except (NameError, TypeError):  # a plugin whose annotations do not resolve is taken at its word
+        return {}
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    """Whether `value` is of the annotated type, as far as it is one that a spec can hold; other annotations accept anything."""
+    origin = typing.get_origin(expected)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in typing.get_args(expected))
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(expected))
+    if expected is type(None) or expected is None:
+        return value is None
+    if expected is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if expected in (str, bool):
+        return isinstance(value, expected)
+    return True
+
+
+def describe(expected: Any) -> str:
+    """An annotation in words, for messages: `'test' or 'train'`, `a whole number`."""
+    origin = typing.get_origin(expected)
+    if origin is Literal:
+        return " or ".join(repr(option) for option in typing.get_args(expected))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(option) for option in typing.get_args(expected))
+    words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", type(None): "nothing"}
+    return words.get(expected, str(getattr(expected, "__name__", expected)))

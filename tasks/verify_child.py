@@ -1,0 +1,99 @@
+"""The child process of tasks.verify: reads one comparison per line, answers one line. Run by path, so that it imports nothing of the
+project.
+
+Request: `[number, seconds, [[gold, answer], …]]`; reply: `[number, true|false, note]`: whether any of the pairs is equivalent. The first
+line it writes is `"ready"`, or `["missing", why]` if Math-Verify cannot be imported. Model text only ever reaches Math-Verify's LaTeX
+grammar, never Python's `eval`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from functools import lru_cache
+from typing import Any
+
+MEMORY_BYTES = 4 << 30
+IDLE_SECONDS = 5.0
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):  # not every system has it; the time limit still holds
+        pass
+
+
+def _deadline(seconds: float) -> None:
+    """Let the kernel end this process after `seconds` (0: never), even inside one long C call and even if the parent is gone."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> Any:
+    from math_verify import LatexExtractionConfig, parse
+
+    return parse(f"${text}$", extraction_config=[LatexExtractionConfig()], parsing_timeout=None)
+
+
+def _any_equivalent(pairs: list[list[str]]) -> tuple[bool, str]:
+    from math_verify import verify
+
+    note = ""
+    for gold, answer in pairs:
+        try:
+            if verify(_parse(gold), _parse(answer), allow_set_relation_comp=True, timeout_seconds=None):
+                return True, ""
+        except (Exception, RecursionError, MemoryError) as error:
+            note = f"{type(error).__name__}"
+    return False, note
+
+
+def main() -> None:
+    """Serve until standard input closes or the parent is gone."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not mix with replies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    parent = os.getppid()
+    _limit_memory()
+
+    def say(what: Any) -> None:
+        out.write(json.dumps(what) + "\n")
+        out.flush()
+
+    try:
+        import logging
+
+        logging.disable(logging.CRITICAL)
+        works, note = _any_equivalent([[r"\frac{x}{2}+1", "1+x/2"]])  # warms the parsers up, and shows that the grammar's runtime is there
+    except ImportError as error:
+        return say(["missing", str(error)])
+    if not works:
+        return say(["missing", f"its self-check failed: {note or 'x/2 + 1 is not recognised'}"])
+    say("ready")
+    while True:
+        readable, _, _ = select.select([sys.stdin], [], [], IDLE_SECONDS)
+        if os.getppid() != parent:
+            return None
+        if not readable:
+            continue
+        line = sys.stdin.readline()
+        if not line:
+            return None
+        number, seconds, pairs = json.loads(line)
+        _deadline(seconds)
+        same, note = _any_equivalent(pairs)
+        _deadline(0)
+        say([number, same, note])
+
+
+if __name__ == "__main__":
+    main()
