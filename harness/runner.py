@@ -39,6 +39,7 @@ class Work:
     todo: list[tuple[Problem, int]]
     resumed: bool
     dropped: str = ""  # why the rest of the cell is not run
+    left: int = 0  # attempts of this run that are not stored yet
 
 
 async def run(
@@ -94,7 +95,7 @@ class _Run:
             finished = self.store.finished(row.id)
             wanted = [(p, t) for p in cell.problems for t in range(cell.runs)]
             todo = [(p, t) for p, t in wanted if (problem_ids[p.key], t) not in finished]
-            work.append(Work(cell, row.id, problem_ids, todo, resumed=len(todo) < len(wanted) and bool(todo)))
+            work.append(Work(cell, row.id, problem_ids, todo, resumed=len(todo) < len(wanted) and bool(todo), left=len(todo)))
             self.status.attempts += len(todo)
             self.status.attempts_before += len(wanted) - len(todo)
         return work
@@ -168,7 +169,6 @@ class _Run:
             finally:
                 await pools.cancel()
                 self.spending.close(recorder)
-        self.status.cells_done += len(work)
 
     @asynccontextmanager
     async def _open(self, places: Sequence[Deployment]) -> AsyncIterator[None]:
@@ -255,6 +255,8 @@ class _Run:
         )
         self.writer.add(samples=[self._sample(m) for m in done.own], attempts=[row])
         outcomes = judged.judgement.items
+        w.left -= 1
+        self.status.cells_done += w.left == 0
         self.status.attempts_done += 1
         self.status.errors += any(o is Outcome.ERROR for o in outcomes)
         self.status.items += len(outcomes)

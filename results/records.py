@@ -1,6 +1,6 @@
 """What the runner hands to the store: plain values, no database ids except those the store gave out itself.
 
-Counts are tokens; times are seconds since the epoch; energies joules; FLOPs plain counts. None is "not known" and its code stands in `codes`.
+Counts are tokens; times are seconds since the epoch; energies joules; FLOPs plain counts. None is "not known"; its code stands in `codes`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class SampleRecord:
 
 @dataclass(frozen=True)
 class Use:
-    """That an attempt used a sample, and what of it is charged: `output` kept tokens, `cached` shared within the attempt, `share` of its FLOPs.
+    """That an attempt used a sample, and what of it is charged: `output` kept tokens, `cached` shared within the attempt, `share` of its
+    FLOPs.
 
     `start` and `end` place the call on the attempt's own logical clock (tokens), `chosen` marks the sample whose text is the answer.
     """
@@ -86,7 +87,8 @@ class LedgerRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRecord:
-    """One strategy on one problem, one trial, with its judgement. `error` is the cause when infrastructure failed; then every outcome is `error`.
+    """One strategy on one problem, one trial, with its judgement. `error` is the cause when infrastructure failed; then every outcome is
+    `error`.
 
     `codes` are validity codes and reasons, e.g. {"latency_s": "shared_load"}. `latency_s` is the critical path of its calls' times.
     """
@@ -115,7 +117,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRecord:
-    """One span over which energy was read, one row per domain and device. `kind`: pooled | whole | steady | idle. `energy_j` None has its code."""
+    """One span over which energy was read, a row per domain and device. `kind`: pooled | whole | steady | idle. None has its code."""
 
     run_id: int
     cell_id: int | None

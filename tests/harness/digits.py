@@ -14,7 +14,7 @@ from harness.testing import ScriptedEngine
 from harness.types import Sampling
 from tasks.types import Ask, Judgement, Outcome, Problem, Reply
 
-CPU = Hardware("test CPU (2 cores)", "cpu", "test CPU", 1, cores=2)
+CPU = Hardware("test CPU (2 cores)", "cpu", "test CPU", 1, cores=2, found=True)
 
 
 @dataclass(eq=False)

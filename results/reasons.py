@@ -1,0 +1,34 @@
+"""What the codes mean, in words: why a number is missing, or why it does not count as the others do."""
+
+from __future__ import annotations
+
+from energy.codes import EXPLANATIONS
+
+WORDS = {str(code): text for code, text in EXPLANATIONS.items()} | {
+    "no_price": "nobody sells this by the token, or the price book has no price for it",
+    "no_common_basis": "no kind of dollars (hardware, token, energy) is known for every complete cell here; choose one with --cost-basis",
+    "no_human_price": "no human expert's price is known for these problems",
+    "shared_load": "measured while other work ran beside it: not comparable with times of live cells",
+    "fewer_problems": "it lacks problems that another cell here has; --common compares on the problems that all have",
+    "unfinished": "its run stopped before all problems of its experiment were done; run it again to finish",
+    "errors": "more than 1 % of its items failed for reasons of infrastructure; `bench run` tries them again",
+    "no_attempts": "nothing was run yet",
+    "all_errors": "every attempt failed for reasons of infrastructure",
+    "not_measured": "no time was recorded",
+    "unsettled": "its run ended before energy was attributed; the next `bench run` does it",
+    "other_engine": "its texts were replayed from another engine",
+    "other_hardware": "its texts were replayed from other hardware",
+    "resumed": "a live cell that was interrupted: its energy is that of its longest valid window",
+    "mixed_environment": "it was resumed under another engine version",
+    "stale_extractor": "its strategy chose by an older answer extractor; only a new series (--fresh) applies the new one",
+    "windows_overlap": "energy windows overlap, so nothing can be attributed",
+    "batch_underfilled": "the device was never full, so its energy per token is higher than it could be",
+    "partial": "the row is partial",
+    "hardware_differs": "the hardware differs",
+}
+
+
+def words(code: str) -> str:
+    """The explanation of a code, or the code itself. A prefix such as `flop: ` is kept; several codes are joined by commas."""
+    head, colon, tail = code.rpartition(": ")
+    return head + colon + "; ".join(WORDS.get(part, part.replace("_", " ")) for part in tail.split(","))

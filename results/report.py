@@ -1,0 +1,329 @@
+"""The report: one row per cell, compared with the others of its task and series. See the contract of `bench report --format json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from perpass.errors import PerPassError, nearest, unknown
+from results import frames, measures, pareto
+from results.database import Db, as_engine, reading
+from results.measures import DOLLARS
+from results.prices import NO_HUMAN_PRICE, PriceBook, human_price
+from results.schema import Cell, Model, Problem, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+
+AXES = ("accuracy", "flop")
+SHORT = {
+    "cost": "cost_usd",
+    "energy": "energy_j",
+    "latency": "latency_p50_s",
+    "tokens": "output_tokens",
+    "joules": "energy_j",
+    "usd": "cost_usd",
+}
+MOST_ERRORS = 0.01
+OF_PASS = {"energy_j": "energy_of_pass_j", "latency_s": "latency_of_pass_s", "flop": "flop_of_pass", "all_tokens": "tokens_of_pass"}
+
+FIELDS = (
+    *("cell", "series", "experiment", "model", "engine", "hardware", "strategy", "task", "sampling", "mode", "concurrency"),
+    *("problems", "attempts", "items", "partial", "accuracy", "accuracy_low", "accuracy_high", "outcomes"),
+    *("prompt_tokens", "cached_tokens", "output_tokens", "serial_tokens", "flop", "energy_j", "energy_source", "energy_valid"),
+    *("latency_p50_s", "latency_p90_s", "ttft_p50_s", "token_cost_usd", "hardware_cost_usd", "energy_cost_usd", "cost_usd", "cost_basis"),
+    *("cost_per_correct_usd", "cost_of_pass_usd", "cost_of_pass_with_human_usd", "energy_of_pass_j", "latency_of_pass_s", "flop_of_pass"),
+    *("tokens_of_pass", "unsolved_share", "frontier", "frontier_axes", "reasons", "codes", "seed", "judge"),
+)
+NUMBERS = tuple(
+    f for f in FIELDS if f.endswith(("_usd", "_j", "_s", "tokens", "_of_pass", "_share")) or f in ("accuracy", "flop", "serial_tokens")
+)
+
+
+def rows(
+    db: Db,
+    *,
+    experiment: str | None = None,
+    series: str | None = None,
+    task: str | None = None,
+    axes: Sequence[str] | None = None,
+    common: bool = False,
+    cost_basis: str | None = None,
+    book: PriceBook | None = None,
+) -> list[Row]:
+    """One row per cell, sorted by series, task and cost, each with the fields of FIELDS.
+
+    experiment   its cells on its problems only. Without it, series `main`, or the newest if there is none; `series` "all": every series
+    common       restrict the cells of each task and series to the problems that all of them have
+    axes         of the frontier: report fields, or cost, energy, latency, tokens; accuracy is better high, everything else low
+    cost_basis   hardware, token or energy; else, per task and series, the first of these that is known for every complete cell
+    Infinite values are float inf (`results.table` writes "inf"); None has its code in `reasons`.
+    Raises UserError for an unknown axis or basis, PerPassError when the database holds no such experiment, series or task.
+    """
+    wanted, basis, book = _axes(axes), _basis(cost_basis), book or PriceBook.load()
+    engine = as_engine(db)
+    try:
+        return _rows(engine, experiment, series, task, wanted, common, basis, book)
+    finally:
+        if engine is not db:
+            engine.dispose()
+
+
+def _rows(
+    engine: sa.Engine,
+    experiment: str | None,
+    series: str | None,
+    task: str | None,
+    axes: Sequence[str],
+    common: bool,
+    basis: str | None,
+    book: PriceBook,
+) -> list[Row]:
+    cells = select(engine, experiment=experiment, series=series, task=task)
+    attempts = charged(engine, cells, book, experiment)
+    if common:
+        attempts = _common(attempts, cells)
+    by_cell = dict(iter(attempts.groupby("cell_id")))
+    made: list[Row] = []
+    for _, group in cells.groupby(["series", "task_id"], sort=False):
+        made += _group(group, {n: by_cell.get(n, attempts.iloc[:0]) for n in group["id"]}, axes)
+    _totals(engine, made, cells, experiment, common)
+    for members in _by(made, "_group").values():
+        _rank(members, axes, basis)
+    return [_finish(row) for row in sorted(made, key=_order)]
+
+
+def select(db: Db, *, experiment: str | None = None, series: str | None = None, task: str | None = None) -> pd.DataFrame:
+    """The cells that a report is about (see `rows`), as `frames.cells` gives them."""
+    cell, identity = Cell, Task
+    query = (
+        sa.select(cell.id, cell.series, cell.experiments, identity.name).join(identity, identity.id == cell.task_id).order_by(cell.created)
+    )
+    with reading(db) as connection:
+        found = [(n, own, set(experiments), name) for n, own, experiments, name in connection.execute(query)]
+    if experiment is not None:
+        kept = [c for c in found if experiment in c[2]]
+        found = _some(kept, "experiment", experiment, {name for c in found for name in c[2]})
+    if task is not None:
+        found = _some([c for c in found if c[3] == task], "task", task, {c[3] for c in found})
+    if series != "all" and (found or series):
+        known = [c[1] for c in found]
+        chosen = series or ("main" if "main" in known else known[-1])
+        found = _some([c for c in found if c[1] == chosen], "series", chosen, set(known))
+    return frames.cells(db, cell_ids=[c[0] for c in found])
+
+
+def _some(found: list[Any], kind: str, name: str, known: set[str]) -> list[Any]:
+    if not found:
+        close = nearest(name, known)
+        hint = f"did you mean {close!r}?" if close else "it holds " + (", ".join(sorted(known)) or "none yet")
+        raise PerPassError(f"the database has no results of {kind} {name!r}; {hint}")
+    return found
+
+
+def charged(db: Db, cells: pd.DataFrame, book: PriceBook, experiment: str | None = None) -> pd.DataFrame:
+    """The attempts of these cells with what each is charged; with `experiment` only on the problems that it asks for."""
+    ids = [int(n) for n in cells["id"]]
+    attempts = frames.attempts(db, cell_ids=ids)
+    if experiment is not None:
+        limits = {n: e[experiment].get("limit") for n, e in zip(cells["id"], cells["experiments"], strict=True)}
+        limit = attempts["cell_id"].map({n: float("inf") if x is None else x for n, x in limits.items()})
+        attempts = attempts[attempts["ordinal"] < limit]
+    ledger = frames.ledger(db, cell_ids=ids)
+    ledger = ledger[ledger["attempt"].isin(attempts["attempt"])]
+    found = measures.charge(attempts, ledger, cells, _model_names(db), book)
+    return found.assign(all_tokens=found["prompt"] + found["output"] + found["scored"])
+
+
+def _model_names(db: Db) -> dict[int, str]:
+    with reading(db) as connection:
+        return dict(connection.execute(sa.select(Model.id, Model.name)).tuples().all())
+
+
+def _common(attempts: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    kept = []
+    for _, group in cells.groupby(["series", "task_id"]):
+        own = attempts[attempts["cell_id"].isin(group["id"])]
+        sets = [set(g) for _, g in own.groupby("cell_id")["problem_id"]]
+        shared = set.intersection(*sets) if len(sets) == len(group) and sets else set()
+        kept.append(own[own["problem_id"].isin(shared)])
+    return pd.concat(kept) if kept else attempts
+
+
+# --- one task in one series -------------------------------------------------------------------------------------------------------------
+
+
+def _group(cells: pd.DataFrame, attempts: Mapping[int, pd.DataFrame], axes: Sequence[str]) -> list[Row]:
+    """Rows of the cells of one task in one series, without what depends on which of them are complete."""
+    made = []
+    problems = {n: set(a["problem_id"]) for n, a in attempts.items()}
+    every = set().union(*problems.values())
+    for cell in cells.to_dict("records"):
+        own = attempts[cell["id"]]
+        row: Row = {
+            str(f): cell[f] for f in ("cell", "series", "model", "engine", "hardware", "strategy", "task", "mode", "seed", "sampling")
+        }
+        row |= measures.measure(own)
+        row |= {
+            "concurrency": None if math.isnan(cell["concurrency"] or math.nan) else int(cell["concurrency"]),
+            "experiment": ",".join(sorted(cell["experiments"])),
+            "codes": list(cell["codes"]),
+            "judge": ",".join(sorted(set(own["judge"].dropna()))) or None,
+            "frontier_axes": list(axes),
+            "_group": (cell["series"], cell["task_id"]),
+            "_id": cell["id"],
+            "_attempts": own,
+            "_human": human_price(cell["task_identity"]),
+            "_partial": _lacks(row, problems[cell["id"]], every),
+        }
+        made.append(row)
+    return made
+
+
+def _lacks(row: Row, own: set[int], every: set[int]) -> list[str]:
+    codes = []
+    errors = row["outcomes"].get("error", 0)
+    if not row["items"]:
+        codes.append("no_attempts")
+    if row["items"] and errors / row["items"] > MOST_ERRORS:
+        codes.append("errors")
+    if own < every:
+        codes.append("fewer_problems")
+    return codes
+
+
+def _totals(db: Db, made: Sequence[Row], cells: pd.DataFrame, experiment: str | None, common: bool) -> None:
+    """Mark cells that an interrupted run left with fewer problems than their experiments ask for (`unfinished`)."""
+    if common:
+        return
+    with reading(db) as connection:
+        query = sa.select(Problem.task_id, sa.func.count()).group_by(Problem.task_id)
+        totals: dict[int, int] = dict(connection.execute(query).tuples().all())
+    asked = {n: ({experiment: e[experiment]} if experiment else e) for n, e in zip(cells["id"], cells["experiments"], strict=True)}
+    for row in made:
+        total = totals.get(row["_group"][1], 0)
+        plan = max((min(total, e["limit"] or total) for e in asked[row["_id"]].values()), default=0)
+        if row["problems"] < plan and "no_attempts" not in row["_partial"]:
+            row["_partial"].append("unfinished")
+
+
+def _rank(members: Sequence[Row], axes: Sequence[str], basis: str | None) -> None:
+    """Everything in which the cells of one task and series depend on each other: partial, cost basis, dollars, frontier."""
+    for row in members:
+        row["partial"] = bool(row["_partial"])
+        if row["partial"]:
+            row["reasons"]["partial"] = ",".join(row["_partial"])
+    complete = [row for row in members if not row["partial"]] or list(members)
+    chosen = basis or next((b for b, name in DOLLARS.items() if all(row[name] is not None for row in complete)), None)
+    for row in members:
+        _dollars(row, chosen)
+        _of_pass(row)
+        if row["concurrency"] is None:
+            row["reasons"]["concurrency"] = row["mode"]
+    _frontier(members, axes)
+
+
+def _dollars(row: Row, basis: str | None) -> None:
+    reasons = row["reasons"]
+    row["cost_basis"] = basis
+    name = DOLLARS.get(basis or "")
+    row["cost_usd"] = row[name] if name else None
+    code = None if row["cost_usd"] is not None else reasons.get(name, "no_price") if name else "no_common_basis"
+    ran, human = row["_attempts"], row["_human"]
+    dollars = ("cost_usd", "cost_per_correct_usd", "cost_of_pass_usd", "cost_of_pass_with_human_usd")
+    if code or name is None:
+        row |= dict.fromkeys(dollars[1:])
+        reasons.update(dict.fromkeys(dollars, code or "no_common_basis"))
+        if basis is None:
+            reasons["cost_basis"] = "no_common_basis"
+        return
+    row["cost_per_correct_usd"] = measures.per_correct(ran, name)
+    row["cost_of_pass_usd"] = measures.of_pass(ran, [name])[name]
+    row["cost_of_pass_with_human_usd"] = None if human is None else measures.of_pass(ran, [name], human)[name]
+    if human is None:
+        reasons["cost_of_pass_with_human_usd"] = NO_HUMAN_PRICE
+    for field in dollars[1:3]:
+        if row[field] is None:
+            reasons[field] = reasons.get("accuracy", "no_attempts")
+
+
+def _of_pass(row: Row) -> None:
+    found = measures.of_pass(row["_attempts"], list(OF_PASS))
+    row["unsolved_share"] = found["unsolved_share"]
+    sources = {
+        "energy_of_pass_j": "energy_j",
+        "latency_of_pass_s": "latency_p50_s",
+        "flop_of_pass": "flop",
+        "tokens_of_pass": "output_tokens",
+    }
+    for column, field in OF_PASS.items():
+        row[field] = found[column] if row[sources[field]] is not None else None
+        if row[field] is None:
+            row["reasons"][field] = row["reasons"].get(sources[field], row["reasons"].get("accuracy", "no_attempts"))
+    if row["latency_of_pass_s"] is not None and "latency_p50_s" in row["reasons"]:
+        row["reasons"]["latency_of_pass_s"] = row["reasons"]["latency_p50_s"]
+    if row["unsolved_share"] is None:
+        row["reasons"]["unsolved_share"] = row["reasons"].get("accuracy", "no_attempts")
+
+
+def _frontier(members: Sequence[Row], axes: Sequence[str]) -> None:
+    import pandas as pd
+
+    timed = any(axis.startswith(("latency", "ttft")) for axis in axes)
+    directions: dict[str, pareto.Direction] = {axis: "max" if axis == "accuracy" else "min" for axis in axes}
+    for row in members:
+        row["frontier"] = False
+        missing = next((axis for axis in axes if row[axis] is None), None)
+        if row["partial"]:
+            row["reasons"]["frontier"] = "partial"
+        elif missing:
+            row["reasons"]["frontier"] = f"{missing}: {row['reasons'].get(missing, 'unknown')}"
+    # Times under shared load and times alone on the device never share an axis.
+    for mode in sorted({row["mode"] for row in members}) if timed else [None]:
+        fit = [row for row in members if not row["partial"] and mode in (None, row["mode"])]
+        points = pd.DataFrame([{axis: row[axis] for axis in axes} for row in fit], columns=list(axes)).astype(float)
+        for row, on in zip(fit, pareto.frontier(points, directions), strict=True):
+            row["frontier"] = bool(on)
+
+
+# --- small things -----------------------------------------------------------------------------------------------------------------------
+
+
+def _axes(axes: Sequence[str] | None) -> list[str]:
+    if not axes:
+        return list(AXES)
+    found = [SHORT.get(axis, axis) for axis in axes]
+    for axis in found:
+        if axis not in NUMBERS:
+            raise unknown("axis", axis, (*NUMBERS, *SHORT), "--axes")
+    return list(dict.fromkeys(found))
+
+
+def _basis(basis: str | None) -> str | None:
+    if basis is not None and basis not in DOLLARS:
+        raise unknown("cost basis", basis, DOLLARS, "--cost-basis")
+    return basis
+
+
+def _by(made: Sequence[Row], key: str) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = {}
+    for row in made:
+        groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    cost = row["cost_usd"] if row["cost_usd"] is not None else row["flop"]
+    return row["series"], row["task"], cost is None, cost or 0.0, row["model"], row["strategy"], row["cell"]
+
+
+def _finish(row: Row) -> Row:
+    row["reasons"] = dict(sorted(row["reasons"].items()))
+    return {field: row[field] for field in FIELDS}

@@ -1,0 +1,342 @@
+"""The report as a table for a terminal or Markdown, as JSON, or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from perpass.errors import unknown
+from results.reasons import words
+from results.report import FIELDS, Row
+
+Format = Literal["table", "markdown", "json", "csv"]
+FORMATS = ("table", "markdown", "json", "csv")
+MISSING, INFINITE, ON = "–", "∞", "*"
+SHARED = ("model", "engine", "hardware", "mode")
+MONEY = ((1.0, "$"), (1e3, "$/1k"), (1e6, "$/1M"), (1e9, "$/1G"))
+PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+
+
+def render(rows: Sequence[Row], format: str = "table", width: int | None = None) -> str:
+    """The rows of `results.report.rows` as text. `width`: columns of the terminal (found when None), for `table` only.
+
+    Raises UserError for an unknown format.
+    """
+    if format == "json":
+        return json.dumps(plain(rows), indent=2, ensure_ascii=False)
+    if format == "csv":
+        return _csv(rows)
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS, "--format")
+    width = width or shutil.get_terminal_size((120, 40)).columns
+    blocks: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        blocks.setdefault((row["series"], row["task"]), []).append(row)
+    several = len({series for series, _ in blocks}) > 1
+    if not blocks:
+        return "no cells"
+    made = [_block(members, format, width, several) for members in blocks.values()]
+    shared = [note for note in made[0].notes if len(made) > 1 and all(note in block.notes for block in made)]
+    texts = [_with_notes(block.lines, [*block.answer, *(n for n in block.notes if n not in shared)], format, width) for block in made]
+    return "\n\n".join([*texts, *([_with_notes([], shared, format, width)] if shared else [])])
+
+
+def plain(value: Any) -> Any:
+    """`value` as strict JSON: infinity is the string "inf", NaN null."""
+    if isinstance(value, float):
+        return ("inf" if value > 0 else "-inf") if math.isinf(value) else None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for row in rows:
+        cells = (plain(row[f]) for f in FIELDS)
+        writer.writerow([json.dumps(c, ensure_ascii=False) if isinstance(c, (dict, list)) else "" if c is None else c for c in cells])
+    return out.getvalue().rstrip("\n")
+
+
+# --- one task in one series -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """`text(row)` under `header` (name, newline, unit); columns of the lowest `worth` go first when a terminal is narrow."""
+
+    header: str
+    text: Callable[[Row], str]
+    worth: int
+    left: bool = False
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Block:
+    lines: list[str]
+    answer: list[str]
+    notes: list[str]
+
+
+def _block(rows: Sequence[Row], format: str, width: int, several: bool) -> _Block:
+    columns = _columns(rows)
+    if format == "table":
+        columns = _fitting(columns, rows, width)
+    title = _title(rows, several)
+    lines = [f"### {title}", "", *_markdown(columns, rows)] if format == "markdown" else [title, "", *_text(columns, rows)]
+    return _Block(lines, _answer(rows), _notes(rows, columns))
+
+
+def _with_notes(lines: Sequence[str], notes: Sequence[str], format: str, width: int) -> str:
+    below = [f"- {n}" for n in notes] if format == "markdown" else [line for n in notes for line in _wrapped(n, width)]
+    return "\n".join([*lines, *([""] if lines and below else []), *below])
+
+
+def _title(rows: Sequence[Row], several: bool) -> str:
+    first = rows[0]
+    parts = [first["task"], *([f"series {first['series']}"] if several or first["series"] != "main" else [])]
+    parts += [str(first[f]) for f in SHARED if f != "mode" and _same(rows, f) and (len(rows) > 1 or f != "model")]
+    if _same(rows, "mode") and first["mode"] == "live":
+        parts.append("live")
+    if _same(rows, "problems") and _same(rows, "attempts"):
+        parts.append(_amount(first))
+    return " · ".join(parts)
+
+
+def _amount(row: Row) -> str:
+    trials = row["attempts"] / row["problems"] if row["problems"] else 0
+    items = row["items"] / row["attempts"] if row["attempts"] else 1
+    text = f"{row['problems']:,} problem{'s' if row['problems'] != 1 else ''}"
+    text += f" × {trials:g} trials" if trials > 1 and trials == int(trials) else f", {row['attempts']:,} attempts" if trials > 1 else ""
+    return text + (f" × {items:g} items" if items > 1 else "")
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    found = [Column("", _mark, 100, left=True)]
+    found += [_name_column("model", 90)] if not _same(rows, "model") or len(rows) == 1 else []
+    found.append(Column("strategy", lambda r: r["strategy"], 95, left=True))
+    found += [_name_column(f, 70) for f in ("engine", "hardware") if not _same(rows, f)]
+    if not _same(rows, "mode") or not _same(rows, "concurrency"):
+        found.append(Column("mode", lambda r: r["mode"] + (f"@{r['concurrency']:g}" if r["concurrency"] else ""), 65, left=True))
+    if not (_same(rows, "problems") and _same(rows, "attempts")):
+        found.append(
+            Column("problems", lambda r: f"{r['problems']:,}" + ("×" + f"{r['attempts'] / r['problems']:.3g}" if r["problems"] else ""), 68)
+        )
+    found.append(Column("accuracy\n% (95 %)", _accuracy, 99, fields=("accuracy",)))
+    found.append(Column("output\ntokens", lambda r: _number(r["output_tokens"]), 60, fields=("output_tokens",)))
+    found.append(Column("serial\ntokens", lambda r: _number(r["serial_tokens"]), 20, fields=("serial_tokens",)))
+    found.append(_scaled(rows, "flop", "compute", "FLOP", 85))
+    found.append(_scaled(rows, "energy_j", "energy", "J", 80, mark=_energy_mark))
+    found += [_money(rows, "cost_usd", "cost", 78), _money(rows, "cost_per_correct_usd", "per correct", 83)]
+    found.append(_money(rows, "cost_of_pass_usd", "cost of pass", 75))
+    found.append(Column("unsolved\n%", lambda r: MISSING if r["unsolved_share"] is None else f"{100 * r['unsolved_share']:.1f}", 55))
+    found.append(_scaled(rows, "latency_p50_s", "p50", "s", 40))
+    found.append(Column("cell", lambda r: r["cell"], 30, left=True))
+    return found
+
+
+def _name_column(field: str, worth: int) -> Column:
+    return Column(field, lambda row: str(row[field]), worth, left=True)
+
+
+def _same(rows: Sequence[Row], field: str) -> bool:
+    return all(row[field] == rows[0][field] for row in rows)
+
+
+def _mark(row: Row) -> str:
+    return ON if row["frontier"] else "p" if row["partial"] else ""
+
+
+def _accuracy(row: Row) -> str:
+    if row["accuracy"] is None:
+        return MISSING
+    return f"{100 * row['accuracy']:.1f} ({100 * row['accuracy_low']:.1f}–{100 * row['accuracy_high']:.1f})"
+
+
+def _energy_mark(row: Row) -> str:
+    if row["energy_j"] is None or row["energy_valid"]:
+        return ""
+    return "~" if row["energy_source"] == "estimated" else "?"
+
+
+def _scaled(rows: Sequence[Row], field: str, name: str, unit: str, worth: int, mark: Callable[[Row], str] = lambda row: "") -> Column:
+    """A column in one SI unit for all its rows, so that its numbers can be compared at a glance."""
+    scale, prefix = _scale([row[field] for row in rows])
+    return Column(f"{name}\n{prefix}{unit}", lambda r: mark(r) + _number(r[field], scale), worth, fields=(field,))
+
+
+def _scale(values: Sequence[float | None]) -> tuple[float, str]:
+    known = sorted(v for v in values if v and math.isfinite(v))
+    if not known:
+        return 1.0, ""
+    middle = known[len(known) // 2]
+    return next(((1 / size, prefix) for size, prefix in PREFIXES if middle >= size), (1e9, "n"))
+
+
+def _money(rows: Sequence[Row], field: str, name: str, worth: int) -> Column:
+    scale, unit = _money_scale(rows)
+    if all(row[field] is None or math.isinf(row[field]) for row in rows):
+        worth = 25  # a column of nothing but ∞ says little
+    return Column(f"{name}\n{unit}", lambda r: _number(r[field], scale), worth, fields=(field,))
+
+
+def _money_scale(rows: Sequence[Row]) -> tuple[float, str]:
+    """Dollars per 1, 1,000 or 1,000,000 (items, or correct answers): the same for all dollar columns of a block."""
+    known = sorted(row["cost_usd"] for row in rows if row["cost_usd"])
+    middle = known[len(known) // 2] if known else 1.0
+    return next(((size, unit) for size, unit in MONEY if middle * size >= 0.1), MONEY[-1])
+
+
+def _number(value: float | None, scale: float = 1.0) -> str:
+    """Three significant digits, thousands separated, no exponents."""
+    if value is None:
+        return MISSING
+    if math.isinf(value):
+        return INFINITE
+    scaled = value * scale
+    if scaled == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(scaled))))
+    return f"{scaled:,.{min(digits, 6)}f}"
+
+
+# --- layout -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
+    kept = list(columns)
+    while sum(_widths(kept, rows)) + 2 * (len(kept) - 1) > width and len(kept) > 4:
+        kept.remove(min(kept, key=lambda c: c.worth))
+    return kept
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
+    return [max(len(text) for text in (*c.header.split("\n"), *(c.text(row) for row in rows))) for c in columns]
+
+
+def _text(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    widths = _widths(columns, rows)
+
+    def line(texts: Sequence[str]) -> str:
+        cells = (t.ljust(w) if c.left else t.rjust(w) for t, w, c in zip(texts, widths, columns, strict=True))
+        return "  ".join(cells).rstrip()
+
+    heads = [c.header.split("\n") if "\n" in c.header else ["", c.header] for c in columns]
+    rule = "  ".join("─" * w for w in widths)
+    return [line([h[0] for h in heads]), line([h[1] for h in heads]), rule, *(line([c.text(row) for c in columns]) for row in rows)]
+
+
+def _markdown(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    def line(texts: Sequence[str]) -> str:
+        return "| " + " | ".join(t.replace("|", "\\|").replace("*", "\\*") for t in texts) + " |"
+
+    return [
+        line([c.header.replace("\n", " ") for c in columns]),
+        "|" + "|".join(" --- " if c.left else " ---: " for c in columns) + "|",
+        *(line([c.text(row) for c in columns]) for row in rows),
+    ]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
+
+
+# --- words below ------------------------------------------------------------------------------------------------------------------------
+
+
+def _answer(rows: Sequence[Row]) -> list[str]:
+    """One sentence: what is the cheapest way to an accuracy worth having, and what the best costs beside it."""
+    complete = [row for row in rows if not row["partial"] and row["accuracy"]]
+    field = "cost_usd" if all(row["cost_usd"] is not None for row in complete) else "flop"
+    priced = [row for row in complete if row[field]]
+    if not priced:
+        return []
+    best = max(priced, key=lambda row: (row["accuracy"], -row[field]))
+    level = math.floor(best["accuracy"] * 0.9 * 20) / 20  # nine tenths of the best, on a round 5 %
+    cheapest = min((row for row in priced if row["accuracy"] >= level), key=lambda row: row[field])
+    reached = f"{100 * cheapest['accuracy']:.1f} % for {_price(cheapest, field, rows)}"
+    text = f"Cheapest at ≥ {100 * level:.0f} % accuracy: {_name(cheapest, rows)}, {reached}"
+    if cheapest is not best:
+        more = f"{100 * best['accuracy']:.1f} % for {best[field] / cheapest[field]:.3g}× as much"
+        text += f"; the most accurate, {_name(best, rows)}, reaches {more}"
+    return [text + "."]
+
+
+def _name(row: Row, rows: Sequence[Row]) -> str:
+    varying = [f for f in ("model", "strategy", "engine", "hardware") if f == "strategy" or not _same(rows, f)]
+    return " ".join(str(row[f]) for f in varying)
+
+
+def _price(row: Row, field: str, rows: Sequence[Row]) -> str:
+    if field == "flop":
+        scale, prefix = _scale([row["flop"]])
+        return f"{_number(row['flop'], scale)} {prefix}FLOP an item"
+    scale, unit = _money_scale(rows)
+    many = {"$": "an item", "$/1k": "per 1,000 items", "$/1M": "per million items", "$/1G": "per billion items"}[unit]
+    return f"${_number(row[field], scale)} {many}"
+
+
+def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    shown = {field for c in columns for field in c.fields}
+    return [*_legend(rows, shown), *_doubts(rows, shown), *_absent(rows, shown)]
+
+
+def _legend(rows: Sequence[Row], shown: set[str]) -> list[str]:
+    arrows = ", ".join(axis + (" ↑" if axis == "accuracy" else " ↓") for axis in rows[0]["frontier_axes"])
+    notes = [f"{ON} on the frontier of {arrows}."] if any(row["frontier"] for row in rows) else []
+    basis = rows[0]["cost_basis"]
+    if basis and "cost_usd" in shown:
+        what = {"hardware": "on-demand rental of the device-seconds used", "token": "list price per token", "energy": "electricity only"}[
+            basis
+        ]
+        many = {"$": "", "$/1k": ", per thousand", "$/1M": ", per million", "$/1G": ", per billion"}[_money_scale(rows)[1]]
+        meanings = ["cost = mean per item"]
+        meanings += ["per correct = Σ cost / Σ correct"] if "cost_per_correct_usd" in shown else []
+        meanings += ["cost of pass = mean over problems of cost / success rate"] if "cost_of_pass_usd" in shown else []
+        notes.append(f"Dollars: {what}{many}; {', '.join(meanings)}. Tokens, FLOPs and joules are means per item.")
+    if any(math.isinf(row[f]) for row in rows for f in shown if isinstance(row[f], float)):
+        notes.append(f"{INFINITE} some problems were never solved (unsolved %), so no number of retries would do.")
+    return notes
+
+
+def _doubts(rows: Sequence[Row], shown: set[str]) -> list[str]:
+    notes = []
+    if "energy_j" in shown:
+        if any(_energy_mark(row) == "~" for row in rows):
+            notes.append(f"~ energy is estimated, not measured: {words('estimated')}.")
+        for code in sorted({row["reasons"]["energy_valid"] for row in rows if _energy_mark(row) == "?"}):
+            notes.append(f"? energy is in doubt ({code}): {words(code)}.")
+        sources = {row["energy_source"] for row in rows if row["energy_j"] is not None}
+        if len(sources) > 1:
+            notes.append(f"Energy comes from different sources here ({', '.join(sorted(sources))}): do not rank by it.")
+    if "latency_p50_s" in shown and any(row["reasons"].get("latency_p50_s") == "shared_load" for row in rows):
+        notes.append(f"Latency: {words('shared_load')}.")
+    partial: dict[str, list[str]] = {}
+    for row in rows:
+        if row["partial"]:
+            partial.setdefault(row["reasons"]["partial"], []).append(_name(row, rows))
+    notes += [f"p partial, off the frontier ({code}): {', '.join(names)}: {words(code)}." for code, names in partial.items()]
+    codes = sorted({code for row in rows for code in row["codes"]})
+    return notes + [f"{code} ({', '.join(_name(r, rows) for r in rows if code in r['codes'])}): {words(code)}." for code in codes]
+
+
+def _absent(rows: Sequence[Row], shown: set[str]) -> list[str]:
+    why: dict[str, set[str]] = {}
+    for row in rows:
+        for field in sorted(shown):
+            if row[field] is None and field in row["reasons"]:
+                why.setdefault(row["reasons"][field], set()).add(field)
+    return [f"{MISSING} {', '.join(sorted(fields))} ({code}): {words(code)}." for code, fields in sorted(why.items())]

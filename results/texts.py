@@ -1,0 +1,115 @@
+"""Texts and per-token arrays: each content once, compressed, apart from the numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from results.schema import Text
+
+T = TypeVar("T")
+CHUNK = 5_000  # bound parameters per statement; SQLite allows 32,766
+LEVELS = {"text": 3, "int32": 1, "float32": 1}  # zlib: nearly as small as its default here, and several times as fast
+
+Content = str | tuple[int, ...] | tuple[float, ...]
+Piece = tuple[str, Content]  # (kind, content); the kind keeps (0,) and (0.0,) apart, which Python calls equal
+_CODES = {"int32": "i", "float32": "f"}
+_T = Text.__table__
+
+
+def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """`values` in pieces of at most `size`."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def on_new(connection: sa.Connection, table: Any) -> Any:
+    """INSERT … ON CONFLICT DO NOTHING for the connection's database."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return insert_postgresql(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return insert_sqlite(table).on_conflict_do_nothing()
+
+
+def raw(kind: str, content: Content) -> bytes:
+    """The bytes of a content: text as UTF-8 (lone surrogates kept), token ids as int32, other numbers as float32, little-endian."""
+    if isinstance(content, str):
+        return content.encode("utf-8", "surrogatepass")
+    values = array(_CODES[kind], content)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def value(kind: str, data: bytes) -> Content:
+    """The content of a compressed blob; floats come back with float32's 7 digits."""
+    plain = zlib.decompress(data)
+    if kind == "text":
+        return plain.decode("utf-8", "surrogatepass")
+    values = array(_CODES[kind])
+    values.frombytes(plain)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return tuple(values)
+
+
+def digest(kind: str, plain: bytes) -> bytes:
+    """The 16-byte content hash."""
+    return hashlib.blake2b(plain, digest_size=16, person=kind.encode()).digest()
+
+
+def put(connection: sa.Connection, pieces: Iterable[Piece]) -> dict[Piece, int]:
+    """Store each content once and return its id. Contents that are already there are neither compressed nor written again."""
+    by_hash: dict[bytes, tuple[str, bytes]] = {}
+    hashes: dict[Piece, bytes] = {}
+    for piece in pieces:
+        if piece not in hashes:
+            plain = raw(*piece)
+            key = hashes[piece] = digest(piece[0], plain)
+            by_hash[key] = (piece[0], plain)
+    ids = _ids(connection, sorted(by_hash))  # sorted: two writers on one server lock rows in the same order
+    missing = [h for h in sorted(by_hash) if h not in ids]
+    if missing:
+        connection.execute(on_new(connection, _T), [_row(h, *by_hash[h]) for h in missing])
+        ids |= _ids(connection, missing)
+    return {piece: ids[key] for piece, key in hashes.items()}
+
+
+def _row(key: bytes, kind: str, plain: bytes) -> dict[str, Any]:
+    return {"hash": key, "kind": kind, "size": len(plain), "data": zlib.compress(plain, LEVELS[kind])}
+
+
+def _ids(connection: sa.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for part in chunks(hashes):
+        rows = connection.execute(sa.select(_T.c.hash, _T.c.id).where(_T.c.hash.in_(part)))
+        found.update((bytes(key), number) for key, number in rows)
+    return found
+
+
+def get(connection: sa.Connection, ids: Iterable[int | None]) -> dict[int, Content]:
+    """The contents by id."""
+    found: dict[int, Content] = {}
+    for part in chunks(sorted({i for i in ids if i is not None})):
+        rows = connection.execute(sa.select(_T.c.id, _T.c.kind, _T.c.data).where(_T.c.id.in_(part)))
+        found.update((number, value(kind, bytes(data))) for number, kind, data in rows)
+    return found
+
+
+def put_text(connection: sa.Connection, content: str) -> int:
+    """Store one text; its id."""
+    return put(connection, [("text", content)])[("text", content)]
+
+
+def get_text(connection: sa.Connection, number: int) -> str:
+    """One text by id."""
+    return str(get(connection, [number])[number])

@@ -1,0 +1,223 @@
+"""The runner on a real SQLite file: resume, kills, errors, budgets, conservation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from harness.cell import Cell
+from harness.events import Options, Status, Summary
+from harness.runner import run
+from harness.testing import ScriptedEngine
+from harness.types import Observe, TransportFault
+from perpass.errors import UserError
+from results.database import open_database
+from results.store import Store
+from tests.harness.digits import Digits, cell, place
+
+QUICK = Options(backoff_s=0.0, window_s=0.2)
+
+
+def go(cells: Sequence[Cell], db: Path, options: Options = QUICK, series: str = "main") -> Summary:
+    engine = open_database(f"sqlite:///{db}", create=True)
+    try:
+        return asyncio.run(run(cells, Store(engine), name="test", text="", argv=["test"], series=series, options=options))
+    finally:
+        engine.dispose()
+
+
+def table(db: Path, query: str) -> pd.DataFrame:
+    with sa.create_engine(f"sqlite:///{db}").connect() as connection:
+        return pd.read_sql(sa.text(query), connection)
+
+
+def grid(engine: ScriptedEngine | None = None, task: Digits | None = None, trials: int = 2) -> list[Cell]:
+    here, task = place(engine), task or Digits()
+    ns = [cell("self_consistency", here, task, n=n, trials=trials) for n in (1, 4, 16)]
+    return [cell("direct", here, task, trials=trials), cell("cot", here, task, trials=trials), *ns]
+
+
+def test_everything_is_run_once_and_a_repeat_runs_nothing(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    first = go(grid(), db)
+    assert (first.status, first.state.attempts_done) == ("done", 6 + 4 * 12)
+    again = go(grid(), db)
+    assert (again.status, again.state.attempts, again.state.attempts_before, again.state.calls) == ("done", 0, 54, 0)
+    assert len(table(db, "select * from run")) == 1
+
+
+def test_spent_is_the_largest_member_alone_and_charged_differs(tmp_path: Path) -> None:
+    both, alone = tmp_path / "both.db", tmp_path / "alone.db"
+    here, task = place(), Digits()
+    ns = [cell("self_consistency", here, task, n=n) for n in (1, 4, 16)]
+    together = go([*ns, cell("cot", here, task)], both)
+    single = go([ns[-1]], alone)
+    assert together.state.output_tokens == single.state.output_tokens
+    tokens = "select sum(output_tokens) as spent from sample"
+    assert table(both, tokens).spent[0] == table(alone, tokens).spent[0]
+    charged = table(both, "select cell_id, sum(calls) as calls from ledger join attempt on attempt.id = attempt_id group by cell_id order by cell_id")
+    assert charged.calls.tolist() == [6, 24, 96, 6]
+
+
+def test_a_second_series_starts_afresh(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    go(grid()[:2], db)
+    nightly = go(grid()[:2], db, series="nightly-2026-11-22")
+    assert nightly.state.attempts_done == 18
+    texts = table(db, "select series, group_concat(text_id) as texts from (select * from attempt order by problem_id, trial) a join cell on cell.id = cell_id group by cell_id")
+    assert texts.texts.nunique() == 2  # seeds do not know the series: an unchanged nightly repeats its texts
+
+
+def test_errors_are_outcomes_and_tried_again(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+
+    class Flaky(ScriptedEngine):
+        broken = True
+
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            if Flaky.broken and "number 3" in str(args[0]):
+                raise TransportFault("connection reset")
+            return await super().generate(*args, **kwargs)
+
+    cells = [cell("cot", place(Flaky()))]
+    first = go(cells, db, Options(retries=1, backoff_s=0.0))
+    assert (first.status, first.state.errors, first.state.attempts_done) == ("errors", 1, 6)
+    assert "gave up after 2 tries" in table(db, "select error from attempt where error is not null").error[0]
+    Flaky.broken = False
+    second = go(cells, db)
+    assert (second.status, second.state.attempts, second.state.attempts_done) == ("done", 1, 1)
+    assert len(table(db, "select * from attempt")) == 6
+    assert table(db, "select error from attempt where error is not null").empty
+
+
+def test_a_live_cell_draws_from_no_pool_and_is_judged_after_its_window(tmp_path: Path) -> None:
+    db, task = tmp_path / "a.db", Digits()
+    base = cell("self_consistency", place(ScriptedEngine(latency=(0.01, 0.02))), task, n=3)
+    live = Cell(base.policy, base.strategy, task, mode="live", concurrency=2)
+    done = go([live], db)
+    assert done.status == "done"
+    assert table(db, "select * from sample where pool is not null").empty
+    assert set(table(db, "select kind from window").kind) == {"whole"}
+    window = table(db, 'select max(ended) as ended from window').ended[0]
+    assert window >= table(db, "select max(last) as newest from sample").newest[0]
+
+
+def test_a_missing_observation_skips_the_cell_and_names_fresh(tmp_path: Path) -> None:
+    db, here = tmp_path / "a.db", place()
+    go([cell("cot", here)], db)
+    late = go([cell("best_of_n", here, n=2)], db)
+    assert "observation_missing" in late.state.notes[0] and "--fresh" in late.state.notes[0]
+    assert len(table(db, "select * from attempt")) == 6
+    seen = cell("cot", here)
+    together = [Cell(seen.policy, seen.strategy, seen.task, observe=Observe(logprobs=True)), cell("best_of_n", here, n=2)]
+    assert go(together, tmp_path / "b.db").state.notes == []
+
+
+def test_seconds_are_a_budget_and_the_rest_is_run_later(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    cells = [cell("cot", place(ScriptedEngine(latency=(0.05, 0.05))), Digits(size=40))]
+    stopped = go(cells, db, Options(in_flight=2, max_seconds=0.3))
+    assert stopped.status == "budget" and "--max-seconds" in stopped.stopped_by
+    assert 0 < stopped.state.attempts_done < 40
+    assert table(db, "select status from run").status.tolist() == ["budget"]
+    assert go(cells, db).state.attempts == 40 - stopped.state.attempts_done
+
+
+def test_a_budget_that_cannot_be_counted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no token price of scripted"):
+        go(grid(), tmp_path / "a.db", Options(max_usd=1.0))
+
+
+def test_interrupting_saves_the_state(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    engine = open_database(f"sqlite:///{db}", create=True)
+    cells = [cell("cot", place(ScriptedEngine(latency=(0.02, 0.02))), Digits(size=60))]
+
+    async def interrupted() -> Summary:
+        options = Options(in_flight=2)
+        task = asyncio.ensure_future(run(cells, Store(engine), name="test", text="", argv=[], options=options))
+        await asyncio.sleep(0.4)
+        task.cancel()
+        return await task
+
+    ended = asyncio.run(interrupted())
+    assert ended.status == "interrupted" and 0 < ended.state.attempts_done < 60
+    assert len(table(db, "select * from attempt")) == ended.state.attempts_done
+    assert table(db, "select status from run").status.tolist() == ["interrupted"]
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    seen: list[Status] = []
+    go(grid(), tmp_path / "a.db", Options(progress=seen.append))
+    assert seen[-1].attempts_done == seen[-1].attempts == 54
+    assert seen[-1].cells_done == seen[-1].cells == 5
+    assert [s.attempts_done for s in seen] == sorted(s.attempts_done for s in seen)
+
+
+def test_charged_energy_adds_up_to_the_windows(tmp_path: Path) -> None:
+    """Every attempt uses its samples alone here, so what attempts are charged is what the windows saw of known calls."""
+    db = tmp_path / "a.db"
+    go([cell("cot", place(ScriptedEngine(latency=(0.01, 0.03))))], db)
+    samples = table(db, "select energy_j, energy_code from sample")
+    assert samples.energy_j.notna().all() or samples.energy_code.notna().all()  # a number or a reason, never neither
+    assert not (samples.energy_j == 0).any()
+
+
+KILLED = """
+import asyncio, sys
+from harness.runner import run
+from harness.events import Options
+from results.database import open_database
+from results.store import Store
+from tests.harness.digits import Digits, cell, place
+from harness.testing import ScriptedEngine
+here, task = place(ScriptedEngine(latency=(0.0, 0.02), faults=0.05)), Digits(size=100)
+cells = [cell("direct", here, task), cell("cot", here, task), *(cell("self_consistency", here, task, n=n) for n in (2, 4, 8)), cell("best_of_n_judge", here, task, n=2)]
+engine = open_database("sqlite:///" + sys.argv[1], create=True)
+print("started", flush=True)
+asyncio.run(run(cells, Store(engine), name="killed", text="", argv=[], options=Options(in_flight=8, backoff_s=0.0, window_s=0.5)))
+"""
+
+
+def attempts(db: Path) -> pd.DataFrame:
+    return table(
+        db,
+        "select cell.identity, problem_id, trial, text_id, t.data, group_concat(l.role || l.calls || ',' || l.output) as ledger from attempt"
+        " join cell on cell.id = cell_id join text t on t.id = text_id join ledger l on l.attempt_id = attempt.id"
+        " group by attempt.id order by cell.identity, problem_id, trial",
+    )
+
+
+def test_killed_at_any_moment_it_resumes_with_nothing_lost_and_nothing_double(tmp_path: Path) -> None:
+    """SIGKILL at five shares of the run's length; then the same 600 attempts with the same texts and ledgers as a run that nobody killed."""
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+
+    def start(db: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(db)], env=env, stdout=subprocess.PIPE, text=True)
+        assert process.stdout and process.stdout.readline() == "started\n"
+        return process
+
+    whole, db = tmp_path / "whole.db", tmp_path / "killed.db"
+    began = time.monotonic()
+    assert start(whole).wait() == 0
+    length = time.monotonic() - began
+    for share in (0.1, 0.25, 0.2, 0.3, 0.05):
+        process = start(db)
+        time.sleep(length * share)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(db).wait() == 0
+    expected, found = attempts(whole), attempts(db)
+    assert len(found) == 600
+    pd.testing.assert_frame_equal(expected.drop(columns="text_id"), found.drop(columns="text_id"))
