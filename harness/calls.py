@@ -10,7 +10,7 @@ from energy import flops
 from harness.cell import Deployment
 from harness.fork import Path
 from harness.types import Kind, Sample, Usage
-from perpass.identity import canonical, content_hash
+from perpass.identity import content_hash
 from tasks.types import Prompt
 
 
@@ -89,4 +89,4 @@ def charge(calls: Sequence[Call]) -> list[Usage]:
 
 def pool_key(series: str, seed: int, place: Deployment, prompt: Prompt, sampling: Any) -> str:
     """series × seed × model × engine with all its settings × hardware × prompt × sampling."""
-    return content_hash(series, seed, place.identity(), canonical(prompt), canonical(sampling))
+    return content_hash(series, seed, place.hash, prompt, sampling)

@@ -53,7 +53,7 @@ class Cell:
     concurrency: int | None = None
     limit: int | None = None
     trials: int = 1
-    observe: Observe = Observe()  # what the plan's strategies together want recorded on this deployment
+    observe: Observe = field(default_factory=Observe)  # what the plan's strategies together want recorded on this deployment
 
     @property
     def problems(self) -> Sequence[Problem]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from harness import prompts
@@ -16,7 +17,7 @@ from harness.fork import Fork, Path, current
 from harness.pool import NotInPool, Pools, sample_key
 from harness.types import Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
 from perpass.errors import PerPassError
-from perpass.identity import seed_from
+from perpass.identity import content_hash, seed_from
 from tasks.types import Problem, Prompt
 
 T = TypeVar("T")
@@ -161,8 +162,13 @@ class Context:
             current.reset(token)
 
     def _seed(self, *place: Any) -> int:
+        return seed_from(self._base, *place)
+
+    @cached_property
+    def _base(self) -> str:
+        """What all of the attempt's own seeds begin with. Series, engine and hardware do not enter."""
         strategy, policy = self.cell.strategy.identity(), self.cell.policy.model.identity()
-        return seed_from(self.cell.seed, policy, strategy, self.cell.task.name, self.problem.key, self.trial, *place)
+        return content_hash(self.cell.seed, policy, strategy, self.cell.task.name, self.problem.key, self.trial)
 
     def _place(self, role: str) -> Deployment:
         if role == "policy":

@@ -35,7 +35,10 @@ class Pools:
     _made: dict[str, asyncio.Task[Sample]] = field(default_factory=dict)
 
     async def draw(self, pool: str, trial: int, position: int, observe: Observe, make: Make) -> tuple[Sample, str]:
-        """The sample at `position` of the pool's part for `trial`, and its key. Raises NotInPool, ObservationMissing, or what `make` raises."""
+        """The sample at `position` of the pool's part for `trial`, and its key.
+
+        Raises NotInPool, ObservationMissing, or what `make` raises.
+        """
         key = sample_key(pool, trial, position)
         stored = await self._stored(pool, trial)
         if position in stored:
@@ -90,7 +93,8 @@ def restore(record: SampleRecord) -> Sample:
 
 
 def _observed(sample: Sample, observe: Observe, key: str) -> Sample:
-    for wanted, found, name in ((observe.logprobs, sample.logprob, "log-probabilities"), (observe.confidence, sample.confidence, "confidences")):
-        if wanted and found is None:
-            raise ObservationMissing(f"stored sample {key} has no {name}; run again with --fresh to make a new series")
+    lacking = ["log-probabilities"] if observe.logprobs and sample.logprob is None else []
+    lacking += ["confidences"] if observe.confidence and sample.confidence is None else []
+    if lacking:
+        raise ObservationMissing(f"stored sample {key} has no {' and no '.join(lacking)}; run again with --fresh to make a new series")
     return sample

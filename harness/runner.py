@@ -250,9 +250,7 @@ class _Run:
     def _store(self, w: Work, judged: Judged) -> None:
         done = judged.answered
         model_ids = {h: ids[0] for h, ids in self.ids.items()}
-        row = attempt.record(
-            judged, run_id=self.run_id, cell_id=w.cell_id, problem_id=w.problem_ids[done.problem.key], model_ids=model_ids
-        )
+        row = attempt.record(judged, run_id=self.run_id, cell_id=w.cell_id, problem_id=w.problem_ids[done.problem.key], model_ids=model_ids)
         self.writer.add(samples=[self._sample(m) for m in done.own], attempts=[row])
         outcomes = judged.judgement.items
         w.left -= 1

@@ -34,8 +34,9 @@ class Spending:
             raise UserError("--max-joules: no energy meter here, so joules cannot be counted; see `bench doctor`")
         if self.options.max_usd is not None:
             for place in places:
-                if self._book.token_price(place.model.name) is None:
-                    raise UserError(f"--max-usd: no token price of {place.model.name} is known, so dollars cannot be counted; use --max-seconds")
+                name = place.model.name
+                if self._book.token_price(name) is None:
+                    raise UserError(f"--max-usd: no token price of {name} is known, so dollars cannot be counted; use --max-seconds")
 
     def add(self, made: Made) -> None:
         """Count the dollars of one engine call."""

@@ -1,4 +1,4 @@
-"""Energy windows around the work of a run: they roll, so that a kill loses little, and neighbours share a reading, so that nothing is lost."""
+"""Energy windows around the work of a run: they roll, so that a kill loses little; neighbours share a reading, so that nothing is lost."""
 
 from __future__ import annotations
 

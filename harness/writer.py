@@ -26,10 +26,11 @@ class Writer:
         self._windows: list[WindowRecord] = []
         self._flusher: asyncio.Task[None] | None = None
 
-    def add(self, samples: Sequence[SampleRecord] = (), attempts: Sequence[AttemptRecord] = (), windows: Sequence[WindowRecord] = ()) -> None:
+    def add(
+        self, samples: Sequence[SampleRecord] = (), attempts: Sequence[AttemptRecord] = (), windows: Sequence[WindowRecord] = ()
+    ) -> None:
         """Queue records. Raises what the last batch failed with, so that a run whose database is gone stops."""
-        if self._flusher and self._flusher.done() and not self._flusher.cancelled() and (error := self._flusher.exception()):
-            raise error
+        self._raise_failure()
         self._samples += samples
         self._attempts += attempts
         self._windows += windows
@@ -42,7 +43,11 @@ class Writer:
         self._flusher = asyncio.ensure_future(self._flush_forever())
 
     async def flush(self) -> None:
-        """Write what is queued now."""
+        """Write what is queued now. Raises what an earlier batch failed with."""
+        self._raise_failure()
+        await self._write()
+
+    async def _write(self) -> None:
         batch = self._samples, self._attempts, self._windows
         if any(batch):
             self._samples, self._attempts, self._windows = [], [], []
@@ -58,8 +63,13 @@ class Writer:
         finally:
             self._thread.shutdown(wait=True)
 
+    def _raise_failure(self) -> None:
+        flusher = self._flusher
+        if flusher and flusher.done() and not flusher.cancelled() and (error := flusher.exception()):
+            raise error
+
     async def _flush_forever(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             # Shielded: a batch that was taken from the queue is written even when the run is being stopped.
-            await asyncio.shield(self.flush())
+            await asyncio.shield(self._write())

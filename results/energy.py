@@ -197,13 +197,14 @@ def _attribute(windows: Sequence[Window], calls: Sequence[Any], outside: str) ->
     """Each call's share. `outside`: the code of a call that no window covers."""
     # One domain per window, the headline's: the CPU windows of one engine and the GPU windows of the next then go through one attribution.
     ready = [_with(w, (DomainEnergy(Domain.GPU, "headline", headline(w)),), w.codes) for w in _long_enough(windows)]
+    timed = [c for c in calls if c.began <= c.last]
     try:
-        found = attribution.attribute(ready, [attribution.Call(c.id, c.began, c.last, c.flop) for c in calls])
+        found = attribution.attribute(ready, [attribution.Call(c.id, c.began, c.last, c.flop) for c in timed])
     except ValueError:
         return {c.id: _Share(None, None, None, OVERLAP) for c in calls}, Settled(len(calls))
     sources = _sources(ready)
-    shares = {}
-    for call in calls:
+    shares = {c.id: _Share(None, None, None, str(Code.CLOCK_STEPPED)) for c in calls if c.began > c.last}
+    for call in timed:
         share = found.calls[call.id]
         energy_j = share.energy_j.get(Domain.GPU)
         code = _primary(share.codes, outside)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.engines import engine
+from harness.prompts import as_text
 from harness.types import (
     Capabilities,
     Model,
@@ -28,7 +29,6 @@ from harness.types import (
     Usage,
     Watch,
 )
-from harness.prompts import as_text
 from perpass.errors import UserError
 from perpass.identity import seed_from
 from tasks.types import Prompt

@@ -46,7 +46,10 @@ class Digits:
     async def judge(self, problem: Problem, reply: Reply, ask: Ask | None = None) -> Judgement:
         self.asked += 1
         items = reply.items or self.extract(reply.text)
-        right = [Outcome.UNPARSABLE if i is None else Outcome.CORRECT if i == g else Outcome.WRONG for i, g in zip(items, problem.gold, strict=True)]
+        right = [
+            Outcome.UNPARSABLE if item is None else Outcome.CORRECT if item == gold else Outcome.WRONG
+            for item, gold in zip(items, problem.gold, strict=True)
+        ]
         return Judgement(tuple(right), {"exact": float(all(r is Outcome.CORRECT for r in right))}, items)
 
     async def classes(self, answers: Sequence[str | None]) -> list[int]:
@@ -63,4 +66,4 @@ def cell(
 ) -> Cell:
     """A cell of one strategy on the digits; roles that it needs are filled by the policy's deployment."""
     bound = strategies.get(name).bind(params, Sampling(max_tokens=200), sampling or {})
-    return Cell(place, bound, task or Digits(), roles={r: place for r in bound.strategy.roles}, trials=trials)
+    return Cell(place, bound, task or Digits(), roles=dict.fromkeys(bound.strategy.roles, place), trials=trials)

@@ -24,7 +24,7 @@ def custom(function: Any, engine: ScriptedEngine, *, needs: set[str] = frozenset
     made = Strategy(function.__name__, 1, "test", "", frozenset(needs), None, "no", {}, function)
     base = cell("cot", place(engine))
     bound = made.bind({}, Sampling(max_tokens=200).but(**sampling), {})
-    return type(base)(base.policy, bound, base.task, roles={r: base.policy for r in made.roles})
+    return type(base)(base.policy, bound, base.task, roles=dict.fromkeys(made.roles, base.policy))
 
 
 def run(c: Any, trial: int = 0, problem: int = 0, pools: Any = None) -> Any:

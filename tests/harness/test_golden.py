@@ -79,8 +79,6 @@ def test_latency_and_faults_change_nothing(name: str) -> None:
         assert [trace(name, stormy, problem) for problem in range(3)] == calm
 
 
-
-
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for each in strategies.names():

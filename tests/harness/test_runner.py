@@ -66,7 +66,8 @@ def test_spent_is_the_largest_member_alone_and_charged_differs(tmp_path: Path) -
     assert together.state.output_tokens == single.state.output_tokens
     tokens = "select sum(output_tokens) as spent from sample"
     assert table(both, tokens).spent[0] == table(alone, tokens).spent[0]
-    charged = table(both, "select cell_id, sum(calls) as calls from ledger join attempt on attempt.id = attempt_id group by cell_id order by cell_id")
+    per_cell = "select cell_id, sum(calls) as calls from ledger join attempt on attempt.id = attempt_id group by cell_id order by cell_id"
+    charged = table(both, per_cell)
     assert charged.calls.tolist() == [6, 24, 96, 6]
 
 
@@ -75,7 +76,8 @@ def test_a_second_series_starts_afresh(tmp_path: Path) -> None:
     go(grid()[:2], db)
     nightly = go(grid()[:2], db, series="nightly-2026-11-22")
     assert nightly.state.attempts_done == 18
-    texts = table(db, "select series, group_concat(text_id) as texts from (select * from attempt order by problem_id, trial) a join cell on cell.id = cell_id group by cell_id")
+    ordered = "(select * from attempt order by problem_id, trial) a join cell on cell.id = cell_id"
+    texts = table(db, f"select series, group_concat(text_id) as texts from {ordered} group by cell_id")
     assert texts.texts.nunique() == 2  # seeds do not know the series: an unchanged nightly repeats its texts
 
 
@@ -109,7 +111,7 @@ def test_a_live_cell_draws_from_no_pool_and_is_judged_after_its_window(tmp_path:
     assert done.status == "done"
     assert table(db, "select * from sample where pool is not null").empty
     assert set(table(db, "select kind from window").kind) == {"whole"}
-    window = table(db, 'select max(ended) as ended from window').ended[0]
+    window = table(db, "select max(ended) as ended from window").ended[0]
     assert window >= table(db, "select max(last) as newest from sample").newest[0]
 
 
@@ -183,7 +185,8 @@ from results.store import Store
 from tests.harness.digits import Digits, cell, place
 from harness.testing import ScriptedEngine
 here, task = place(ScriptedEngine(latency=(0.0, 0.02), faults=0.05)), Digits(size=100)
-cells = [cell("direct", here, task), cell("cot", here, task), *(cell("self_consistency", here, task, n=n) for n in (2, 4, 8)), cell("best_of_n_judge", here, task, n=2)]
+votes = [cell("self_consistency", here, task, n=n) for n in (2, 4, 8)]
+cells = [cell("direct", here, task), cell("cot", here, task), *votes, cell("best_of_n_judge", here, task, n=2)]
 engine = open_database("sqlite:///" + sys.argv[1], create=True)
 print("started", flush=True)
 asyncio.run(run(cells, Store(engine), name="killed", text="", argv=[], options=Options(in_flight=8, backoff_s=0.0, window_s=0.5)))
@@ -193,14 +196,14 @@ asyncio.run(run(cells, Store(engine), name="killed", text="", argv=[], options=O
 def attempts(db: Path) -> pd.DataFrame:
     return table(
         db,
-        "select cell.identity, problem_id, trial, text_id, t.data, group_concat(l.role || l.calls || ',' || l.output) as ledger from attempt"
+        "select cell.identity, problem_id, trial, text_id, t.data, group_concat(l.role || l.calls || l.output) as ledger from attempt"
         " join cell on cell.id = cell_id join text t on t.id = text_id join ledger l on l.attempt_id = attempt.id"
         " group by attempt.id order by cell.identity, problem_id, trial",
     )
 
 
 def test_killed_at_any_moment_it_resumes_with_nothing_lost_and_nothing_double(tmp_path: Path) -> None:
-    """SIGKILL at five shares of the run's length; then the same 600 attempts with the same texts and ledgers as a run that nobody killed."""
+    """SIGKILL at five shares of the run's length; then the same 600 attempts, texts and ledgers as those of a run that nobody killed."""
     env = {**os.environ, "PYTHONPATH": os.getcwd()}
 
     def start(db: Path) -> subprocess.Popen[str]:
