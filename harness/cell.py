@@ -86,6 +86,16 @@ class Cell:
         return content_hash(self.key)
 
     @property
+    def lacking(self) -> list[str]:
+        """Capabilities that the strategy needs and the engines do not offer. Who judges is who must score given texts."""
+        scorer = self.roles.get("judge", self.policy)
+        return [
+            need
+            for need in sorted(self.strategy.strategy.needs)
+            if (scorer if need == "prompt_logprobs" else self.policy).engine.capabilities.missing([need])
+        ]
+
+    @property
     def label(self) -> str:
         return f"{self.policy.model.name} · {self.policy.engine.kind} · {self.strategy.label} · {self.task.name}"
 

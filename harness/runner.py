@@ -160,6 +160,7 @@ class _Run:
         services = Services(self.series, pools, self._made, self.options.retries, self.options.backoff_s)
         self.spending.recorder = recorder
         async with self._open(places):
+            self._check_capabilities(work)
             try:
                 if pooled := [w for w in work if w.cell.mode == "pooled"]:
                     async with recorder.span("pooled"):
@@ -169,6 +170,17 @@ class _Run:
             finally:
                 await pools.cancel()
                 self.spending.close(recorder)
+
+    def _check_capabilities(self, work: Sequence[Work]) -> None:
+        """A server tells what it can do only once it is open: drop the cells whose strategy needs more."""
+        for w in work:
+            if w.cell.lacking:
+                self._drop(w, f"its engine turned out to lack {', '.join(w.cell.lacking)}")
+
+    def _drop(self, w: Work, reason: str) -> None:
+        if not w.dropped:
+            w.dropped = reason
+            self.status.notes.append(f"skipped {w.cell.label}: {reason}")
 
     @asynccontextmanager
     async def _open(self, places: Sequence[Deployment]) -> AsyncIterator[None]:
@@ -233,9 +245,7 @@ class _Run:
         try:
             return await attempt.answer(w.cell, problem, trial, services, salt=f".{self.run_id}")
         except ObservationMissing as missing:
-            if not w.dropped:
-                w.dropped = f"observation_missing: {missing}"
-                self.status.notes.append(f"skipped {w.cell.label}: {w.dropped}")
+            self._drop(w, f"observation_missing: {missing}")
             return None
 
     # -- what comes out ---------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,14 @@ def test_killed_at_any_moment_it_resumes_with_nothing_lost_and_nothing_double(tm
     expected, found = attempts(whole), attempts(db)
     assert len(found) == 600
     pd.testing.assert_frame_equal(expected.drop(columns="text_id"), found.drop(columns="text_id"))
+
+
+def test_what_an_opened_engine_turns_out_to_lack_drops_the_cell_alone(tmp_path: Path) -> None:
+    class Poorer(ScriptedEngine):
+        async def open(self) -> None:
+            self.capabilities = replace(self.capabilities, logprobs=False)
+
+    here = place(Poorer())
+    done = go([cell("cot", here), cell("best_of_n", here, n=2)], tmp_path / "a.db")
+    assert done.status == "done" and done.state.attempts_done == 6
+    assert done.state.notes == ["skipped scripted · scripted · best_of_n(n=2) · digits: its engine turned out to lack logprobs"]
