@@ -63,8 +63,20 @@ def _labelled(frame: pd.DataFrame, identities: dict[str, dict[int, Any]]) -> pd.
         found = labels.distinct(used, base.get(name, labels.named))
         frame[name] = [found[n] for n in frame[f"{name}_id"]]
         frame[f"{name}_identity"] = [used[n] for n in frame[f"{name}_id"]]
+    frame["strategy"] = _told_apart(frame)
     frame["sampling"] = [identity.get("sampling") for identity in frame["strategy_identity"]]
     return frame
+
+
+def _told_apart(frame: pd.DataFrame) -> list[str]:
+    """Strategy labels; where cells of a series differ only by their roles' models or their seed, with those."""
+    known: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
+    for row in frame.to_dict("records"):
+        place = tuple(str(row[f]) for f in ("series", "model", "engine", "hardware", "strategy", "task", "mode", "concurrency"))
+        models = {role: labels.named(identity.get("model", {})) for role, identity in row["roles"].items()}
+        known.setdefault(place, {})[row["id"]] = {"name": row["strategy"], "seed": row["seed"], **models}
+    found = {number: label for alike in known.values() for number, label in labels.distinct(alike).items()}
+    return [found[number] for number in frame["id"]]
 
 
 def _pairs(connection: sa.Connection, table: Any) -> list[tuple[int, Any]]:

@@ -22,6 +22,8 @@ def strategy(identity: Identity) -> str:
 def hardware(identity: Identity) -> str:
     """`H100x1`, `AMD EPYC (2 cores)`."""
     name = str(identity.get("name", "unknown"))
+    if name == "unknown":
+        return name
     return name if re.search(r"\(\d+ cores?\)$", name) or "count" not in identity else f"{name}x{identity['count']}"
 
 

@@ -153,7 +153,7 @@ def _load(path: Path) -> PriceBook:
 
 
 def _entry(kind: str, raw: Any, path: Path) -> Entry:
-    where = f"{path}: {kind} price of {raw.get('subject', '?') if isinstance(raw, dict) else raw!r}"
+    where = f"{path}: {kind} price of {raw.get('subject', '?') if isinstance(raw, dict) else raw}"
     missing = [k for k in ("subject", "date", "source") if not isinstance(raw, dict) or not raw.get(k)]
     if missing:
         raise UserError(f"{where}: {missing[0]} is missing")

@@ -76,7 +76,10 @@ class Store:
     # --- runs and cells -----------------------------------------------------------------------------------------------------------------
 
     def begin_run(self, name: str, text: str, argv: Sequence[str], environment: Mapping[str, Any], series: str) -> int:
-        """A new run of the experiment `name`; `text` is the experiment file as resolved. Its id."""
+        """A new run of the experiment `name`; `text` is the experiment as resolved. Its id. Keeps a copy of the price book in force."""
+        from results.prices import record_book
+
+        record_book(self.engine)
         row = {
             "uuid": str(uuid.uuid4()),
             "started": time.time(),

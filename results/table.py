@@ -90,9 +90,7 @@ class _Block:
 
 
 def _block(rows: Sequence[Row], format: str, width: int, several: bool) -> _Block:
-    columns = _columns(rows)
-    if format == "table":
-        columns = _fitting(columns, rows, width)
+    columns = _columns(rows, {}) if format == "markdown" else _fitting(rows, width)
     title = _title(rows, several)
     lines = [f"### {title}", "", *_markdown(columns, rows)] if format == "markdown" else [title, "", *_text(columns, rows)]
     return _Block(lines, _answer(rows), _notes(rows, columns))
@@ -122,13 +120,14 @@ def _amount(row: Row) -> str:
     return text + (f" × {items:g} items" if items > 1 else "")
 
 
-def _columns(rows: Sequence[Row]) -> list[Column]:
+def _columns(rows: Sequence[Row], short: Mapping[str, str]) -> list[Column]:
+    """All columns, by order of appearance; `short`: names that are written shorter."""
     found = [Column("", _mark, 100, left=True)]
-    found += [_name_column("model", 90)] if not _same(rows, "model") or len(rows) == 1 else []
-    found.append(Column("strategy", lambda r: r["strategy"], 95, left=True))
-    found += [_name_column(f, 70) for f in ("engine", "hardware") if not _same(rows, f)]
+    found += [_name_column("model", 90, short)] if not _same(rows, "model") or len(rows) == 1 else []
+    found.append(_name_column("strategy", 95, short))
+    found += [_name_column(f, 70, short) for f in ("engine", "hardware") if not _same(rows, f)]
     if not _same(rows, "mode") or not _same(rows, "concurrency"):
-        found.append(Column("mode", lambda r: r["mode"] + (f"@{r['concurrency']:g}" if r["concurrency"] else ""), 65, left=True))
+        found.append(Column("mode", _mode, 88, left=True))
     if not (_same(rows, "problems") and _same(rows, "attempts")):
         found.append(
             Column("problems", lambda r: f"{r['problems']:,}" + ("×" + f"{r['attempts'] / r['problems']:.3g}" if r["problems"] else ""), 68)
@@ -146,12 +145,16 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     return found
 
 
-def _name_column(field: str, worth: int) -> Column:
-    return Column(field, lambda row: str(row[field]), worth, left=True)
+def _name_column(field: str, worth: int, short: Mapping[str, str]) -> Column:
+    return Column(field, lambda row: short.get(str(row[field]), str(row[field])), worth, left=True)
 
 
 def _same(rows: Sequence[Row], field: str) -> bool:
     return all(row[field] == rows[0][field] for row in rows)
+
+
+def _mode(row: Row) -> str:
+    return str(row["mode"]) + (f"@{row['concurrency']}" if row["concurrency"] else "")
 
 
 def _mark(row: Row) -> str:
@@ -214,11 +217,34 @@ def _number(value: float | None, scale: float = 1.0) -> str:
 # --- layout -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
-    kept = list(columns)
-    while sum(_widths(kept, rows)) + 2 * (len(kept) - 1) > width and len(kept) > 4:
+def _fitting(rows: Sequence[Row], width: int) -> list[Column]:
+    """The columns that fit: names are shortened first, as far as they stay different, then columns go, the least worth first."""
+    kept = _columns(rows, {})
+    if _total(kept, rows) > width:
+        kept = _columns(rows, _short_names(rows))
+    while _total(kept, rows) > width and len(kept) > 4:
         kept.remove(min(kept, key=lambda c: c.worth))
     return kept
+
+
+def _total(columns: Sequence[Column], rows: Sequence[Row]) -> int:
+    return sum(_widths(columns, rows)) + 2 * (len(columns) - 1)
+
+
+def _short_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Models without their owner, strategies with only the parameters that tell them apart (`beam(width=4, …)`)."""
+    names = {m: m.rpartition("/")[2] for m in dict.fromkeys(row["model"] for row in rows) if not m.startswith("perpass/")}
+    short = names if len(set(names.values())) == len(names) else {}
+    strategies: dict[str, list[str]] = {}
+    for label in dict.fromkeys(row["strategy"] for row in rows):
+        strategies.setdefault(label.partition("(")[0], []).append(label)
+    for name, labels in strategies.items():
+        inside = {label: label.removeprefix(f"{name}(").removesuffix(")").split(", ") for label in labels if "(" in label}
+        common = set.intersection(*(set(p) for p in inside.values())) if len(inside) > 1 else set()
+        for label, params in inside.items():
+            kept = [p for p in params if p not in common] if len(inside) > 1 else params[:1] if len(label) > 24 else params
+            short[label] = f"{name}({', '.join([*kept, *(['…'] if len(kept) < len(params) else [])])})"
+    return short
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
@@ -262,22 +288,29 @@ def _answer(rows: Sequence[Row]) -> list[str]:
     complete = [row for row in rows if not row["partial"] and row["accuracy"]]
     field = "cost_usd" if all(row["cost_usd"] is not None for row in complete) else "flop"
     priced = [row for row in complete if row[field]]
-    if not priced:
+    if not priced or len(complete) < 2:
         return []
     best = max(priced, key=lambda row: (row["accuracy"], -row[field]))
     level = math.floor(best["accuracy"] * 0.9 * 20) / 20  # nine tenths of the best, on a round 5 %
     cheapest = min((row for row in priced if row["accuracy"] >= level), key=lambda row: row[field])
     reached = f"{100 * cheapest['accuracy']:.1f} % for {_price(cheapest, field, rows)}"
     text = f"Cheapest at ≥ {100 * level:.0f} % accuracy: {_name(cheapest, rows)}, {reached}"
+    unpriced = max((row for row in complete if not row[field]), key=lambda row: row["accuracy"], default=None)
     if cheapest is not best:
         more = f"{100 * best['accuracy']:.1f} % for {best[field] / cheapest[field]:.3g}× as much"
         text += f"; the most accurate, {_name(best, rows)}, reaches {more}"
+    if unpriced is not None and unpriced["accuracy"] >= level:
+        text += f"; {_name(unpriced, rows)} reaches {100 * unpriced['accuracy']:.1f} %, at a cost that is not known"
     return [text + "."]
 
 
 def _name(row: Row, rows: Sequence[Row]) -> str:
-    varying = [f for f in ("model", "strategy", "engine", "hardware") if f == "strategy" or not _same(rows, f)]
-    return " ".join(str(row[f]) for f in varying)
+    """As few words as tell the row from the others of its block."""
+    fields = [f for f in ("model", "strategy") if f == "strategy" or not _same(rows, f)]
+    for more in ("mode", "engine", "hardware", "cell"):
+        if sum(all(other[f] == row[f] for f in fields) for other in rows) > 1 and not _same(rows, more):
+            fields.append(more)
+    return " ".join(_mode(row) if f == "mode" else str(row[f]) for f in fields)
 
 
 def _price(row: Row, field: str, rows: Sequence[Row]) -> str:
@@ -298,15 +331,17 @@ def _legend(rows: Sequence[Row], shown: set[str]) -> list[str]:
     arrows = ", ".join(axis + (" ↑" if axis == "accuracy" else " ↓") for axis in rows[0]["frontier_axes"])
     notes = [f"{ON} on the frontier of {arrows}."] if any(row["frontier"] for row in rows) else []
     basis = rows[0]["cost_basis"]
-    if basis and "cost_usd" in shown:
+    if basis and any(field.endswith("_usd") for field in shown):
         what = {"hardware": "on-demand rental of the device-seconds used", "token": "list price per token", "energy": "electricity only"}[
             basis
         ]
         many = {"$": "", "$/1k": ", per thousand", "$/1M": ", per million", "$/1G": ", per billion"}[_money_scale(rows)[1]]
-        meanings = ["cost = mean per item"]
+        meanings = ["cost = mean per item"] if "cost_usd" in shown else []
         meanings += ["per correct = Σ cost / Σ correct"] if "cost_per_correct_usd" in shown else []
         meanings += ["cost of pass = mean over problems of cost / success rate"] if "cost_of_pass_usd" in shown else []
         notes.append(f"Dollars: {what}{many}; {', '.join(meanings)}. Tokens, FLOPs and joules are means per item.")
+    if all(row["reasons"].get("cost_usd") == "no_common_basis" for row in rows):
+        notes.append(f"No dollars: {words('no_common_basis')}.")
     if any(math.isinf(row[f]) for row in rows for f in shown if isinstance(row[f], float)):
         notes.append(f"{INFINITE} some problems were never solved (unsolved %), so no number of retries would do.")
     return notes
@@ -337,6 +372,6 @@ def _absent(rows: Sequence[Row], shown: set[str]) -> list[str]:
     why: dict[str, set[str]] = {}
     for row in rows:
         for field in sorted(shown):
-            if row[field] is None and field in row["reasons"]:
+            if row[field] is None and row["reasons"].get(field, "no_common_basis") != "no_common_basis":
                 why.setdefault(row["reasons"][field], set()).add(field)
     return [f"{MISSING} {', '.join(sorted(fields))} ({code}): {words(code)}." for code, fields in sorted(why.items())]

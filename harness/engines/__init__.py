@@ -7,5 +7,9 @@ from collections.abc import Callable
 from harness.types import Engine
 from perpass.registry import Registry
 
-engines: Registry[Callable[..., Engine]] = Registry("engine", "perpass.engines", ("harness.engines.transformers", "harness.engines.scripted"))
+engines: Registry[Callable[..., Engine]] = Registry(
+    "engine",
+    "perpass.engines",
+    ("harness.engines.transformers", "harness.engines.vllm", "harness.engines.openai", "harness.engines.scripted"),
+)
 engine = engines.register

@@ -1,0 +1,80 @@
+"""What the worker thread of an engine is asked to do, and the clock that both sides read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.engines.rendering import StopFinder
+from harness.types import Finish, Observe, Sampling
+
+_EPOCH = time.time() - time.perf_counter()
+
+
+def now() -> float:
+    """Seconds since the epoch, advancing with the monotonic clock: differences are true durations."""
+    return _EPOCH + time.perf_counter()
+
+
+@dataclass(eq=False, kw_only=True)
+class Job:
+    """done       called once in the worker thread, with what went wrong or None
+    cancelled  set by the caller's thread; the worker drops the job at its next step
+    """
+
+    ids: tuple[int, ...]
+    done: Callable[[BaseException | None], None]
+    cancelled: bool = False
+    last: float = 0.0
+
+
+@dataclass(eq=False, kw_only=True)
+class Generation(Job):
+    """A completion in the making.
+
+    limit  most tokens it may get
+    stops  finds its stop strings, None when it has none
+    watch  asked after every `every` tokens, in the worker thread; True cuts
+    end    where the text ends, in characters, if a stop string ended it
+    """
+
+    limit: int
+    sampling: Sampling
+    seed: int
+    observe: Observe
+    stops: StopFinder | None = None
+    watch: Callable[[Generation], bool] | None = None
+    every: int = 32
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    finish: Finish = "length"
+    first: float | None = None
+    end: int | None = None
+
+    def take(self, token: int, eos: frozenset[int]) -> bool:
+        """Append `token`; whether the completion is finished by it, and if so how. Raises what `watch` raises."""
+        tokens = self.tokens
+        tokens.append(token)
+        count = len(tokens)
+        end = self.stops.feed(token) if self.stops else None
+        if token in eos:
+            self.finish = "eos"
+        elif end is not None and count >= self.sampling.min_tokens:
+            self.finish, self.end = "stop", end
+        elif count >= self.limit:
+            self.finish = "length"
+        elif self.watch and count % self.every == 0 and self.watch(self):
+            self.finish = "stop"
+        else:
+            return False
+        return True
+
+
+@dataclass(eq=False, kw_only=True)
+class Scoring(Job):
+    """Teacher-forced scoring of the last `count` of `ids`. `logprobs`: theirs, in nats."""
+
+    count: int
+    logprobs: list[float] = field(default_factory=list)
