@@ -51,6 +51,7 @@ class Made:
     seed: int
     prompt: Prompt
     sample: Sample
+    scores: tuple[Score, ...] | None = None  # of a reward call: the score of each step
 
 
 @dataclass
@@ -134,7 +135,7 @@ class Context:
         path, model = fork.step(), place.engine
         given: StepScores = await self._retried(lambda: model.steps(self.problem.question, steps))
         made = Sample("\n".join(steps), (), "stop", given.usage, given.timing)
-        self._own(place, Prompt(raw=self.problem.question), made, role, "reward", path, 0)
+        self._own(place, Prompt(raw=self.problem.question), made, role, "reward", path, 0, given.scores)
         fork.advance(0, given.timing.last - given.timing.sent)
         return list(given.scores)
 
@@ -217,12 +218,22 @@ class Context:
         self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made))
         return made
 
-    def _own(self, place: Deployment, prompt: Prompt, made: Sample, role: str, kind: Kind, path: Path, seed: int) -> Sample:
+    def _own(
+        self,
+        place: Deployment,
+        prompt: Prompt,
+        made: Sample,
+        role: str,
+        kind: Kind,
+        path: Path,
+        seed: int,
+        scores: tuple[Score, ...] | None = None,
+    ) -> Sample:
         """Record a call that belongs to this attempt alone."""
         key = f"{self.attempt_key}:{'.'.join(map(str, path))}"
         made = replace(made, key=key)
         self.calls.append(Call(key, path, role, kind, place, prompt, made, made, pooled=False))
-        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made)
+        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made, scores)
         self.own.append(call)
         self.services.made(call)
         return made

@@ -304,6 +304,7 @@ class _Run:
             token_ids=sample.token_ids or None,
             logprobs=sample.logprob,
             confidence=sample.confidence,
+            scores=made.scores,
         )
 
     async def _tick(self) -> None:

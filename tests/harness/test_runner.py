@@ -18,10 +18,12 @@ import pytest
 import sqlalchemy as sa
 
 from harness.cell import Cell
+from harness.context import Context
 from harness.events import Options, Status, Summary
 from harness.runner import run
+from harness.strategy import Strategy
 from harness.testing import ScriptedEngine
-from harness.types import Observe, TransportFault
+from harness.types import Answer, Observe, Sampling, TransportFault
 from perpass.errors import UserError
 from results.database import open_database
 from results.store import Store
@@ -236,3 +238,16 @@ def test_what_an_opened_engine_turns_out_to_lack_drops_the_cell_alone(tmp_path: 
     done = go([cell("cot", here), cell("best_of_n", here, n=2)], tmp_path / "a.db")
     assert done.status == "done" and done.state.attempts_done == 6
     assert done.state.notes == ["skipped scripted · scripted · best_of_n(n=2) · digits: its engine turned out to lack logprobs"]
+
+
+def test_reward_scores_are_stored_with_their_call(tmp_path: Path) -> None:
+    async def rewarded(ctx: Context) -> Answer:
+        await ctx.reward(["one", "two", "three"])
+        return Answer.of(await ctx.one(ctx.ask))
+
+    here, db = place(), tmp_path / "a.db"
+    declared = Strategy("rewarded", 1, "test", "", frozenset({"reward"}), None, "no", {}, rewarded)
+    made = Cell(here, declared.bind({}, Sampling(), {}), Digits(size=2), roles={"reward": here})
+    assert go([made], db).status == "done"
+    stored = table(db, "select role, step, score from reward_score join sample on sample.id = sample_id")
+    assert len(stored) == 2 * 3 and set(stored.role) == {"reward"} and stored.score.between(0, 1).all()
