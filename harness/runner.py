@@ -14,6 +14,7 @@ from harness.attempt import Answered, Judged
 from harness.calls import executed
 from harness.cell import Cell, Deployment
 from harness.context import Made, Services
+from harness.environment import engine as environment_of
 from harness.environment import engine_versions, environment
 from harness.events import Options, Status, Summary
 from harness.pool import ObservationMissing, Pools
@@ -105,7 +106,7 @@ class _Run:
 
         settle_all(self.store.engine)  # what a killed run left
         places = {d.hash: d for w in work for d in _places(w.cell)}
-        surroundings = environment([w.cell for w in work], places.values())
+        self.surroundings = surroundings = environment([w.cell for w in work], places.values())
         self.run_id = self.store.begin_run(self.name, self.text, self.argv, surroundings, self.series)
         self.ids = {
             h: (
@@ -161,6 +162,9 @@ class _Run:
         self.spending.recorder = recorder
         async with self._open(places):
             self._check_capabilities(work)
+            opened = {p.hash: environment_of(p) for p in places}
+            self.surroundings["engines"] = [opened.get(e["hash"], e) for e in self.surroundings["engines"]]
+            await self.writer.call(self.store.describe_run, self.run_id, self.surroundings)
             try:
                 if pooled := [w for w in work if w.cell.mode == "pooled"]:
                     async with recorder.span("pooled"):

@@ -94,6 +94,11 @@ class Store:
         with transaction(self.engine) as connection:
             return int(connection.execute(sa.insert(_RUN).values(row).returning(_RUN.c.id)).scalar_one())
 
+    def describe_run(self, run_id: int, environment: Mapping[str, Any]) -> None:
+        """Replace a run's environment: an engine says more of itself once it is open."""
+        with transaction(self.engine) as connection:
+            connection.execute(sa.update(_RUN).where(_RUN.c.id == run_id).values(environment=canonical(environment)))
+
     def end_run(self, run_id: int, status: str) -> None:
         """Close a run: done | interrupted | failed | budget. Settling its energy is `results.energy.settle`."""
         with transaction(self.engine) as connection:
