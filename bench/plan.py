@@ -1,0 +1,93 @@
+"""From an experiment to the cells that it stands for, and to those that cannot run, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench import resolve
+from bench.experiment import Experiment
+from harness.cell import Cell, Deployment, Skipped
+from harness.strategy import Bound
+from harness.types import Observe, Reward
+from tasks.types import Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment comes to. `cells` run in this order; duplicates are gone."""
+
+    experiment: Experiment
+    cells: list[Cell]
+    skipped: list[Skipped]
+
+    @property
+    def series(self) -> str:
+        return self.experiment.content.series
+
+    @property
+    def attempts(self) -> int:
+        """Attempts of the whole plan, stored or not."""
+        return sum(len(c.problems) * c.runs for c in self.cells)
+
+
+def build(experiment: Experiment) -> Plan:
+    """Check every name in the experiment, make its engines (unopened) and cross models × engines × tasks × strategies (× concurrency).
+
+    Raises UserError, one sentence with the place it was written at. Touches no database and loads no weights.
+    """
+    shared = resolve.sampling(experiment)
+    bound = resolve.bound_strategies(experiment, shared)
+    deployments = resolve.Deployments(experiment)
+    policies, roles = deployments.policies(), deployments.roles()
+    loaded = resolve.loaded_tasks(experiment)
+    cells: dict[str, Cell] = {}
+    skipped: dict[tuple[str, str], Skipped] = {}
+    for policy in policies:
+        for task in loaded:
+            for strategy in bound:
+                for cell in _cells(experiment, policy, task, strategy, roles):
+                    reason = _obstacle(cell)
+                    if reason is None:
+                        cells.setdefault(cell.identity, cell)
+                    else:
+                        skipped.setdefault((cell.label, reason), Skipped(cell.label, reason))
+    return Plan(experiment, _observed(list(cells.values())), list(skipped.values()))
+
+
+def _cells(experiment: Experiment, policy: Deployment, task: Task, strategy: Bound, roles: dict[str, Deployment]) -> list[Cell]:
+    content = experiment.content
+    needed = {name: roles[name] for name in strategy.strategy.roles if name in roles}
+    if "judge" in strategy.strategy.roles:
+        needed.setdefault("judge", policy)
+    cell = Cell(policy, strategy, task, needed, content.seed, content.mode, None, content.limit, content.trials)
+    return [replace(cell, concurrency=c) for c in content.concurrency] or [cell]
+
+
+def _obstacle(cell: Cell) -> str | None:
+    """Why a cell cannot run, in a sentence; None when it can."""
+    strategy, kind = cell.strategy.strategy, cell.policy.engine.kind
+    for role in strategy.roles:
+        if role not in cell.roles:
+            return f"strategy {strategy.name} needs a model for the role {role!r}; give one under `roles`"
+    if "reward" in cell.roles and not isinstance(cell.roles["reward"].engine, Reward):
+        return f"the engine of role 'reward' ({cell.roles['reward'].engine.kind}) gives no rewards"
+    for need in sorted(strategy.needs):
+        # Whoever judges is who must score given texts.
+        place = cell.roles.get("judge", cell.policy) if need == "prompt_logprobs" else cell.policy
+        if place.engine.capabilities.missing([need]):
+            return f"strategy {strategy.name} needs {need}, which engine {place.engine.kind} does not offer"
+    if any(p.fixed is not None for p in cell.problems):  # every strategy so far writes instructions around the question
+        return f"strategy {strategy.name} writes its own prompt, but task {cell.task.name} fixes the exact prompt of its protocol"
+    if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):
+        return f"sampling asks for thinking={cell.strategy.sampling.thinking!r}, which engine {kind} cannot switch"
+    return None
+
+
+def _observed(cells: Sequence[Cell]) -> list[Cell]:
+    """Each cell told what all strategies on its deployment together want recorded, so that they can share samples."""
+    wanted: dict[str, Observe] = {}
+    for cell in cells:
+        key = cell.policy.hash
+        wanted[key] = wanted.get(key, Observe()) | cell.strategy.strategy.observe
+    return [replace(c, observe=wanted[c.policy.hash]) for c in cells]
