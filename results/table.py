@@ -291,10 +291,11 @@ def _answer(rows: Sequence[Row]) -> list[str]:
     if not priced or len(complete) < 2:
         return []
     best = max(priced, key=lambda row: (row["accuracy"], -row[field]))
-    level = math.floor(best["accuracy"] * 0.9 * 20) / 20  # nine tenths of the best, on a round 5 %
+    parts = 20 if best["accuracy"] >= 0.2 else 100 if best["accuracy"] >= 0.02 else 1000
+    level = math.floor(best["accuracy"] * 0.9 * parts) / parts  # nine tenths of the best, on a round 5 % (a finer one for small accuracies)
     cheapest = min((row for row in priced if row["accuracy"] >= level), key=lambda row: row[field])
     reached = f"{100 * cheapest['accuracy']:.1f} % for {_price(cheapest, field, rows)}"
-    text = f"Cheapest at ≥ {100 * level:.0f} % accuracy: {_name(cheapest, rows)}, {reached}"
+    text = f"Cheapest at ≥ {100 * level:g} % accuracy: {_name(cheapest, rows)}, {reached}"
     unpriced = max((row for row in complete if not row[field]), key=lambda row: row["accuracy"], default=None)
     if cheapest is not best:
         more = f"{100 * best['accuracy']:.1f} % for {best[field] / cheapest[field]:.3g}× as much"
