@@ -13,7 +13,7 @@ demo: $(VENV)/.demo
 	$(BIN)/bench run demo
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

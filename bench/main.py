@@ -51,9 +51,6 @@ def _exit(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         _say("interrupted")
         sys.exit(130)
-    if isinstance(error, BrokenPipeError):  # the reader went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     if isinstance(error, PerPassError):
         _say(f"error: {' '.join(str(error).split())}")
         sys.exit(error.exit_code)

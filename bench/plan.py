@@ -72,11 +72,8 @@ def _obstacle(cell: Cell) -> str | None:
             return f"strategy {strategy.name} needs a model for the role {role!r}; give one under `roles`"
     if "reward" in cell.roles and not isinstance(cell.roles["reward"].engine, Reward):
         return f"the engine of role 'reward' ({cell.roles['reward'].engine.kind}) gives no rewards"
-    for need in sorted(strategy.needs):
-        # Whoever judges is who must score given texts.
-        place = cell.roles.get("judge", cell.policy) if need == "prompt_logprobs" else cell.policy
-        if place.engine.capabilities.missing([need]):
-            return f"strategy {strategy.name} needs {need}, which engine {place.engine.kind} does not offer"
+    if cell.lacking:
+        return f"strategy {strategy.name} needs {' and '.join(cell.lacking)}, which engine {kind} does not offer"
     if any(p.fixed is not None for p in cell.problems):  # every strategy so far writes instructions around the question
         return f"strategy {strategy.name} writes its own prompt, but task {cell.task.name} fixes the exact prompt of its protocol"
     if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):

@@ -158,6 +158,18 @@ def test_doctor_says_what_there_is_and_how_to_fix_the_rest(bench: Bench) -> None
     assert said.code == 0 and "CPU energy" in said.out and "PERPASS_DATA" in said.out and "bench run demo" in said.out
 
 
+def test_doctor_looks_at_data_and_database(bench: Bench, folder: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERPASS_DATA", str(folder / "nowhere"))
+    assert "nowhere is no folder" in bench("doctor").out
+    (folder / "data" / "gsm8k").mkdir(parents=True)
+    monkeypatch.setenv("PERPASS_DATA", str(folder / "data"))
+    bench("run", "small.yaml")
+    said = bench("doctor").out
+    assert "data: gsm8k" in said and "perpass.db: 4 cells, 21 attempts" in said
+    (folder / "text.db").write_text("this is no database")
+    assert "text.db" in bench("doctor", "--db", "text.db").out
+
+
 def test_db(bench: Bench, folder: Path, small: Path) -> None:
     assert bench("db", "upgrade", "--db", "x.db").code == 0
     bench("run", "small.yaml", "--db", "x.db")

@@ -54,16 +54,15 @@ def test_an_endless_computation_ends_at_the_limit(pool: verify.Pool, text: str, 
     start = time.monotonic()
     with caplog.at_level(logging.WARNING, logger="tasks.verify"):
         assert pool.any_equivalent((("1", text),)) is None
-    assert time.monotonic() - start < 1.0 + 1.0
+    assert time.monotonic() - start < 60  # it would take longer than the universe; how soon after 1 s depends on the machine's load
     assert "no answer within 1 s" in caplog.text
     assert pool.any_equivalent((("x+1", "1+x"),)) is True  # a new child has taken over
 
 
-def test_a_verdict_is_remembered_even_a_missing_one(pool: verify.Pool) -> None:
+def test_a_verdict_is_remembered_even_a_missing_one(pool: verify.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool.any_equivalent((("1", ENDLESS[0]),))
-    start = time.monotonic()
+    monkeypatch.delattr(pool.__class__, "_compute")  # nothing may be computed again
     assert pool.any_equivalent((("1", ENDLESS[0]),)) is None
-    assert time.monotonic() - start < 0.1
 
 
 def test_a_crash_of_the_child_is_no_verdict_and_is_logged(pool: verify.Pool, caplog: pytest.LogCaptureFixture) -> None:

@@ -138,7 +138,7 @@ def test_a_run_waits_as_long_as_the_server_asks(tmp_path: Path, vllm: Server) ->
     asked = _after_probes(vllm, "429 with Retry-After")
     began = time.monotonic()
     assert go(asked, tmp_path / "a.db", Options(backoff_s=0.0), 1).status == "done"
-    assert 0.7 <= time.monotonic() - began < 5
+    assert 0.7 <= time.monotonic() - began < 60
 
 
 def _after_probes(server: Server, fault: str) -> Server:
