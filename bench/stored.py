@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+import tasks
 from bench.plan import Plan
 from harness.cell import Cell
+from perpass.errors import UserError
+from perpass.identity import content_hash
 from results import report, schema
 from results.database import as_engine, open_database
 
@@ -58,6 +62,29 @@ def older_judges(plan: Plan, db: str | None) -> list[Cell]:
     finally:
         engine.dispose()
     return [c for c in plan.cells if any(n == ids.get(c.identity) and judge != c.task.judge_version for n, judge in judged)]
+
+
+def judged_by_older(rows: Sequence[Mapping[str, Any]], db: str | None) -> bool:
+    """Whether a row of the report was judged by another version than its task's own now. A task that cannot be loaded here says nothing."""
+    engine = open_database(db, readonly=True)
+    try:
+        query = sa.select(schema.Cell.name, schema.Task.spec).join(schema.Task, schema.Task.id == schema.Cell.task_id)
+        with engine.connect() as connection:
+            specs: dict[str, Any] = dict(connection.execute(query).tuples().all())
+    finally:
+        engine.dispose()
+    current: dict[str, str | None] = {}
+    for row in rows:
+        spec = specs[row["cell"]]
+        key = content_hash(spec)
+        if key not in current:
+            try:
+                current[key] = tasks.load(spec).judge_version  # reads no data
+            except UserError:
+                current[key] = None
+        if row["judge"] and current[key] and row["judge"] != current[key]:
+            return True
+    return False
 
 
 def _cell_ids(engine: sa.Engine, plan: Plan) -> dict[str, int]:

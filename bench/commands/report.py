@@ -22,6 +22,7 @@ def report(
     common: Annotated[bool, typer.Option("--common", help="Only the problems that all cells of a task have.")] = False,
 ) -> None:
     """Show the table of cells, each number computed from the stored attempts. `--series all` shows every series."""
+    from bench import stored
     from bench.commands import options
     from perpass.errors import UserError
     from results import database
@@ -35,6 +36,8 @@ def report(
     name = None if experiment is None else _name(experiment)
     rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, axes=wanted, common=common, cost_basis=cost_basis)
     print(tables.render(rows, format))
+    if format == "table" and stored.judged_by_older(rows, db):
+        print("\nnewer judges are there: `bench rejudge` applies them and generates nothing")
 
 
 def _name(experiment: str) -> str:

@@ -60,8 +60,12 @@ for benchmarking, tests and teaching of inference strategies. Not for answering 
 
 
 def text(facts: Mapping[str, Any], accuracy: Mapping[str, Any] | None) -> str:
-    """The card in Markdown. `accuracy` as written by `evaluate`; None before it was measured."""
-    return HEAD.format(**facts) + "\n## Accuracy\n\n" + (_table(accuracy) if accuracy else "Not measured yet.\n") + USE
+    """The card in Markdown. `accuracy` as written by `evaluate`; None before it was measured.
+
+    `facts["selection"]`, where there is one, says how this checkpoint was chosen among others: added by hand to training.json.
+    """
+    chosen = f"{facts['selection']}\n\n" if facts.get("selection") else ""
+    return HEAD.format(**facts) + "\n## Accuracy\n\n" + chosen + (_table(accuracy) if accuracy else "Not measured yet.\n") + USE
 
 
 def _table(accuracy: Mapping[str, Any]) -> str:

@@ -231,6 +231,7 @@ def test_rejudge_when_judges_are_newer(bench: Bench, small: Path, monkeypatch: p
     monkeypatch.setattr(answers, "extractor_label", lambda: "newer")
     again = bench("run", "small.yaml")
     assert "0 attempts to run" in again.out and "newer judges are there     bench rejudge" in again.out
+    assert "bench rejudge" in bench("report").out
     judged = bench("rejudge")
     assert judged.code == 0 and judged.out.startswith("21 attempts judged again, 0 with another outcome")
     assert "bench rejudge" not in bench("run", "small.yaml").out
