@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from energy.hardware import Hardware
 from energy.meters import Meter, choose, meters
-from energy.windows import Domain, Reading, Window, window
+from energy.windows import Reading, Window, window
+from results.energy import headline
 from results.records import WindowRecord
 
 
@@ -87,12 +88,6 @@ class WindowRecorder:
             )
             for domain, device, joules in rows
         ]
-
-
-def headline(closed: Window) -> float | None:
-    """Joules of the domain that stands for the whole in a ranking: GPU if any GPU was read, else CPU. Domains are never summed silently."""
-    domains = {d.domain for d in closed.domains}
-    return closed.energy_j(Domain.GPU if Domain.GPU in domains else Domain.CPU)
 
 
 def _plus(before: float | None, more: float | None) -> float | None:
