@@ -166,6 +166,8 @@ class VLLMEngine:
             "max_num_seqs": given["max_num_seqs"],
             "enforce_eager": given["enforce_eager"],
             "enable_prefix_caching": given["prefix_caching"],
+            # vLLM 0.32 on a CPU dies of a request with a seed whose prompt it computes in parts (get_offset of a CPU generator).
+            "enable_chunked_prefill": False if self.device == "cpu" else None,
             "quantization": given["quantization"],
             "logprobs_mode": "raw_logprobs",
             "disable_log_stats": True,

@@ -159,6 +159,7 @@ class Core:
         if self._calls:
             await asyncio.wait(self._calls, timeout=ENDING_S)
         self._llm.shutdown(timeout=ENDING_S)
+        self._llm = None  # it complains when it is left to the end of the interpreter
 
     def _start(self) -> None:
         """Blocks this loop until the model is loaded; it has no one else to serve yet."""

@@ -24,16 +24,15 @@ from typing import Any
 
 GRACE_S = 20  # between asking a process to end and making it
 LOOK_S = 1.0  # between two looks at the parent
-CAUSE = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|OutOfMemory\w*)): *(.*\S)", re.MULTILINE)
+CAUSE = re.compile(
+    r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|OutOfMemory\w*): *.*\S)|(Worker proc \S+ died unexpectedly \([^)]*\))", re.MULTILINE
+)
 LONGEST = 400  # characters of a cause
 
 QUIET = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork of a process with threads may never wake up
     "VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "1",  # vLLM's workers on CPUs never end by themselves, only when told
-    "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "PYTHONWARNINGS": "ignore",
 }
 PRIVATE = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
@@ -41,12 +40,27 @@ _one_at_a_time = threading.Lock()  # the environment is the whole process's
 
 
 class ProcessLog(logging.FileHandler):
-    """Appends to `filename`. In a process other than `owner`, the one that started vLLM, it also watches the parent."""
+    """Appends to `filename`; `owner` is the process that started vLLM. A process below it becomes quiet and dependent when it makes one.
 
-    def __init__(self, filename: str, owner: int):
+    quiet: what such a process prints, warnings of libraries and its last words included, goes to the file as well
+    """
+
+    def __init__(self, filename: str, owner: int, quiet: bool):
         super().__init__(filename, delay=True)
         if os.getpid() != owner:
-            watch_parent()
+            _settle(filename if quiet else None)
+
+
+@functools.cache
+def _settle(output: str | None) -> None:
+    """Once in each process of vLLM's: watch the parent, and leave its terminal, whose Ctrl-C is for the parent to answer."""
+    watch_parent()
+    with contextlib.suppress(OSError):  # it leads a session already
+        os.setsid()
+    if output is not None:
+        with open(output, "ab") as stream:
+            for standard in (1, 2):
+                os.dup2(stream.fileno(), standard)
 
 
 @functools.cache
@@ -101,6 +115,7 @@ def _logging(shown: str) -> Path:
             "class": f"{ProcessLog.__module__}.{ProcessLog.__qualname__}",
             "filename": str(_folder() / "log"),
             "owner": os.getpid(),
+            "quiet": not shown,
             "formatter": "plain",
         }
     }
@@ -128,8 +143,8 @@ def cause(log: Path, since: int) -> str:
     if not log.exists():
         return ""
     text = log.read_bytes()[since:].decode(errors="replace")
-    found = CAUSE.search(text)
-    return f"{found[1]}: {found[2]}"[:LONGEST] if found else ""
+    told = (found[1] or found[2] for found in CAUSE.finditer(text))
+    return next((line[:LONGEST] for line in told if "root cause" not in line), "")
 
 
 def kill_tree(pid: int) -> None:
