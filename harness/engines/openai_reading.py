@@ -177,7 +177,6 @@ def number(found: Mapping[str, Any] | None, *path: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-
 @dataclass(frozen=True)
 class Kept:
     """What is kept of an answer that was cut on our side: `length` tokens where their ids tell them apart, or `end` characters, else all

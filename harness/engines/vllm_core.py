@@ -130,7 +130,7 @@ class Core:
                 self._loop.call_soon_threadsafe(self._stop.set)
         while not self._started.done():  # nobody waits for the model any more
             for child in self._new_children():
-                processes.kill_tree(child.pid or 0)
+                processes.end(processes.family(child.pid), 0)
             time.sleep(0.1)
         self._thread.join()
 
@@ -152,6 +152,7 @@ class Core:
             self._started.set_exception(error)
             return
         self._children = self._new_children()
+        family = [member for child in self._children for member in processes.family(child.pid)]
         self._started.set_result(None)
         await self._stop.wait()
         for task in self._calls:
@@ -160,6 +161,7 @@ class Core:
             await asyncio.wait(self._calls, timeout=ENDING_S)
         self._llm.shutdown(timeout=ENDING_S)
         self._llm = None  # it complains when it is left to the end of the interpreter
+        processes.end(family, 2.0)  # workers of a core that was killed
 
     def _start(self) -> None:
         """Blocks this loop until the model is loaded; it has no one else to serve yet."""

@@ -18,9 +18,11 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 GRACE_S = 20  # between asking a process to end and making it
 LOOK_S = 1.0  # between two looks at the parent
@@ -147,12 +149,19 @@ def cause(log: Path, since: int) -> str:
     return next((line[:LONGEST] for line in told if "root cause" not in line), "")
 
 
-def kill_tree(pid: int) -> None:
-    """Kill a process and all that descends from it."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
+def family(pid: int | None) -> list[psutil.Process]:
+    """A process and all that descend from it now."""
+    try:
         root = psutil.Process(pid)
-        for process in (*root.children(recursive=True), root):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        return [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end(members: Sequence[psutil.Process], grace_s: float) -> None:
+    """Wait so long for these to end by themselves, then kill those that did not."""
+    _, alive = psutil.wait_procs(members, timeout=grace_s)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=grace_s)

@@ -197,8 +197,8 @@ class Conformance:
 
     def test_seeds_repeat_and_differ(self, case: Case) -> None:
         case.need("seed")
-        prompt = questions(6)[5]  # six operations: the model is less sure of them than of one
-        sampling = HOT.but(temperature=1.5, top_p=1.0)
+        prompt = questions(1)[0]
+        sampling = HOT.but(temperature=2.0)  # as hot as every engine takes: the model is sure of its sums
         first, again = case.many([prompt] * 16, sampling), case.many([prompt] * 16, sampling)
         assert same(first, again) >= 15 / 16
         assert len({s.text for s in first}) >= 8

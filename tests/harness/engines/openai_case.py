@@ -104,7 +104,6 @@ def soon(true: Callable[[], bool], seconds: float = 3.0) -> bool:
     return true()
 
 
-
 def everything(error: BaseException | None) -> str:
     """Whatever could be printed of an error and of those chained to it."""
     if error is None:
