@@ -150,7 +150,9 @@ def cause(log: Path, since: int) -> str:
 
 
 def family(pid: int | None) -> list[psutil.Process]:
-    """A process and all that descend from it now."""
+    """A process and all that descend from it now. None: it has not started."""
+    if pid is None:  # which psutil would take for ourselves
+        return []
     try:
         root = psutil.Process(pid)
         return [*root.children(recursive=True), root]
