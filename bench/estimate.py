@@ -1,7 +1,8 @@
 """What a plan would take, before anything is spent: calls, tokens, seconds, joules, dollars, each as a range that says what it stands on.
 
 A few problems are played through every strategy on an engine that needs no weights, with shared pools: that counts the calls and shows the
-prompts. Lengths, seconds and joules per call come from stored cells of the same model where there are any, else lengths from max_tokens.
+prompts. Lengths, seconds and joules per call come from stored cells of the same model where there are any; else lengths from max_tokens,
+seconds and joules from the device's peak rates where they are known.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bench.execute import complete
 from bench.history import History, Rate
+from energy import flops, roofline
 from harness import attempt
 from harness.cell import Cell, Deployment
 from harness.context import Made, Services
@@ -24,6 +27,8 @@ PLAYED = 4
 """Problems per task that are played through."""
 SPREAD = (0.75, 1.33)
 """How far a total may lie from what history says, as factors."""
+FEWEST = 100
+"""Tokens of a short worked answer, where nothing is known but that up to many thousands are allowed."""
 PLAY_S = 20.0
 """Seconds after which playing a strategy through is given up."""
 
@@ -49,6 +54,7 @@ class Take:
     calls: Range | None = Range()
     prompt_tokens: Range | None = Range()
     output_tokens: Range | None = Range()
+    flop: Range | None = Range()
     seconds: Range | None = Range()
     usd: Range | None = Range()
     joules: Range | None = Range()
@@ -63,7 +69,7 @@ class Take:
         return replace(self, **{name: value.times(factor) for name in FIELDS if (value := getattr(self, name)) is not None})
 
 
-FIELDS = ("calls", "prompt_tokens", "output_tokens", "seconds", "usd", "joules")
+FIELDS = ("calls", "prompt_tokens", "output_tokens", "flop", "seconds", "usd", "joules")
 
 
 def _plus(a: Range | None, b: Range | None) -> Range | None:
@@ -126,7 +132,8 @@ def _cell(cell: Cell, played: _Played, history: History, book: PriceBook) -> Tak
         return Take(basis=frozenset({"stored"}))
     if played.made is None:
         reason = f"strategy {cell.strategy.label} could not be played through beforehand"
-        return Take(None, None, None, None, None, None, dict.fromkeys(FIELDS, reason))
+        nothing: dict[str, Any] = dict.fromkeys(FIELDS)
+        return Take(**nothing, reasons=dict.fromkeys(FIELDS, reason))
     total = Take()
     for made in played.made:
         total += _call(cell, made, history.rate(cell, made.role, made.kind), book)
@@ -144,6 +151,15 @@ def _call(cell: Cell, made: Made, rate: Rate | None, book: PriceBook) -> Take:
         output = _length(cell, made)
     seconds = _around(rate.seconds) if rate and rate.seconds is not None else None
     joules = _around(rate.joules) if rate and rate.joules is not None else None
+    basis = {"stored cells" if rate else "max_tokens and prompt lengths"}
+    flop, ideal = _computed(cell, place, prompt, output)
+    if flop is None:
+        reasons["flop"] = f"the architecture of {place.model.name} is not known"
+    if seconds is None and ideal is not None:
+        seconds = ideal
+        basis.add(f"peak rates of {place.hardware.name}")
+        watts = roofline.joules(place.hardware, 1.0)
+        joules = ideal.times(watts) if joules is None and watts is not None else joules
     if seconds is None:
         reasons["seconds"] = f"no stored cell of {place.model.name} on {place.hardware.name} says how long a call takes"
     if joules is None:
@@ -151,17 +167,35 @@ def _call(cell: Cell, made: Made, rate: Rate | None, book: PriceBook) -> Take:
     usd = _dollars(place, prompt, output, seconds, joules, book)
     if usd is None:
         reasons["usd"] = f"no token price of {place.model.name}, and no time or joules to price"
-    basis = frozenset({"stored cells" if rate else "max_tokens and prompt lengths"})
-    return Take(Range(1, 1), prompt, output, seconds, usd, joules, reasons, basis)
+    return Take(Range(1, 1), prompt, output, flop, seconds, usd, joules, reasons, frozenset(basis))
+
+
+def _computed(cell: Cell, place: Deployment, prompt: Range, output: Range) -> tuple[Range | None, Range | None]:
+    """FLOPs of a call and its seconds at the device's peak rates, as far as architecture and device are known."""
+    config, settings = place.model.config, place.engine.settings
+    fixed = {k: settings[k] for k in flops.SETTINGS if k in settings}
+    together = int(cell.concurrency or settings.get("max_num_seqs") or settings.get("max_batch") or 1)
+    flop, ideal = [], []
+    try:
+        for p, o in ((round(prompt.low), round(output.low)), (round(prompt.high), round(output.high))):
+            flop.append(float(flops.count(config or {}, prompt=p, output=o, **fixed).total))
+            ideal.append(roofline.seconds(config or {}, place.hardware, place.model.dtype, prompt=p, output=o, together=together))
+    except flops.UnknownArchitecture:
+        return None, None
+    few, many = ideal
+    if few is None or many is None or fixed or settings.get("quantization"):  # the bytes of the latter two are not known
+        return Range(*flop), None
+    return Range(*flop), Range(few[0], many[1])
 
 
 def _length(cell: Cell, made: Made) -> Range:
-    """Output tokens of a call when nothing is known: from a twentieth of what is allowed to all of it."""
+    """Output tokens of a call when nothing is known: from a twentieth of what is allowed, or a short answer, to all of it."""
     if made.kind != "generate":
         return Range()
     most = cell.strategy.sampling.max_tokens
-    context = cell.policy.model.context
-    return Range(min(8, most) if cell.strategy.sampling.greedy else most / 20, min(most, context) if context else most)
+    context = cell.policy.engine.settings.get("max_model_len") or cell.policy.model.context
+    at_once = cell.strategy.strategy.fixes.get("temperature") == 0  # an answer without reasoning
+    return Range(min(8, most) if at_once else min(most / 20, FEWEST), min(most, context) if context else most)
 
 
 def _around(value: float) -> Range:

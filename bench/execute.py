@@ -41,11 +41,16 @@ def run(plan: Plan, db: str | None = None, *, argv: Sequence[str] = (), options:
 
 def check(plan: Plan, options: Options) -> None:
     """What would stop the run, found before anything is opened or spent."""
+    if plan.assumed:
+        raise UserError(f"{plan.experiment.source.name}: a run cannot stand on {'; '.join(next(iter(plan.assumed.values())))}")
     if not plan.cells:
         reasons = "; ".join(dict.fromkeys(s.reason for s in plan.skipped)) or "the experiment has no cells"
         raise UserError(f"{plan.experiment.source.name}: nothing to run: {reasons}")
-    spending = Spending(options, Status())
     places = {d.hash: d for c in plan.cells for d in (c.policy, *c.roles.values())}.values()
+    for place in places:
+        if reason := getattr(place.engine, "unavailable", lambda: None)():
+            raise UserError(reason)
+    spending = Spending(options, Status())
     spending.check(list(places), meter_for([p.hardware for p in places], options.require_energy))
 
 

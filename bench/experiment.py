@@ -11,6 +11,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.anchors import KEYS as ANCHOR_KEYS
+from bench.anchors import Anchor, kept
 from bench.yaml_lines import Loc, Source, parse, read, said
 from perpass.errors import UserError, nearest, unknown
 
@@ -36,6 +38,7 @@ class Content(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63)
     series: str = Field("main", min_length=1, max_length=200)
     trust_remote_code: bool = False
+    anchors: list[Anchor] = Field(default_factory=list)
 
 
 KEYS = list(Content.model_fields)
@@ -97,9 +100,12 @@ def load(source: str | Path | Mapping[str, Any] | None, overrides: Overrides | N
         written = _text(path)
         raw, places = read(written, str(path) if path.parent != SHIPPED else path.name)
         raw.setdefault("name", path.stem)
+    own = _copy(raw)
     if _apply(raw, places, overrides):
         written = None
-    return Experiment(_check(raw, places), places, raw, written)
+    content = _check(raw, places)
+    content.anchors = kept(content.anchors, own, raw, places)
+    return Experiment(content, places, raw, written)
 
 
 def find(name: str | Path) -> Path:
@@ -222,7 +228,10 @@ def explain(error: Mapping[str, Any], places: Source) -> UserError:
     key, kind, given, context = ".".join(map(str, loc)), error["type"], error["input"], error.get("ctx", {})
     where = places.where(loc)
     if kind == "extra_forbidden":
-        return unknown("key", str(loc[-1]), KEYS, where)
+        return unknown("key", str(loc[-1]), ANCHOR_KEYS if loc[0] == "anchors" else KEYS, where)
+    if loc[0] == "anchors" and kind in {"missing", "literal_error", "model_type"}:
+        wrong = {"missing": f"missing key {loc[-1]!r}", "literal_error": f"{loc[-1]}: expected accuracy, not {said(given)}"}
+        return UserError(f"{where}: anchor: {wrong.get(kind, f'expected a mapping, not {said(given)}')}")
     if kind == "missing":
         example = _EXAMPLES.get(key, "…")
         return UserError(f"{where}: missing key {key!r}; expected {key}: [{example}]")

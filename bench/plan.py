@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bench import resolve
 from bench.experiment import Experiment
@@ -15,11 +15,15 @@ from tasks.types import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment comes to. `cells` run in this order; duplicates are gone."""
+    """What an experiment comes to. `cells` run in this order; duplicates are gone.
+
+    `assumed`: by a deployment's hash, what a plan took for granted that a run would have to find. Its cells are not those of a run.
+    """
 
     experiment: Experiment
     cells: list[Cell]
     skipped: list[Skipped]
+    assumed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def series(self) -> str:
@@ -30,15 +34,20 @@ class Plan:
         """Attempts of the whole plan, stored or not."""
         return sum(len(c.problems) * c.runs for c in self.cells)
 
+    def assumptions(self, cell: Cell) -> list[str]:
+        """What was taken for granted about a cell's deployments."""
+        return [note for place in (cell.policy, *cell.roles.values()) for note in self.assumed.get(place.hash, ())]
 
-def build(experiment: Experiment) -> Plan:
+
+def build(experiment: Experiment, planning: bool = False) -> Plan:
     """Check every name in the experiment, make its engines (unopened) and cross models × engines × tasks × strategies (× concurrency).
 
+    planning: the plan is only looked at, so that open models without their files and hardware elsewhere are no obstacle (`Plan.assumed`).
     Raises UserError, one sentence with the place it was written at. Touches no database and loads no weights.
     """
     shared = resolve.sampling(experiment)
     bound = resolve.bound_strategies(experiment, shared)
-    deployments = resolve.Deployments(experiment)
+    deployments = resolve.Deployments(experiment, planning)
     policies, roles = deployments.policies(), deployments.roles()
     loaded = resolve.loaded_tasks(experiment)
     cells: dict[str, Cell] = {}
@@ -52,7 +61,7 @@ def build(experiment: Experiment) -> Plan:
                         cells.setdefault(cell.identity, cell)
                     else:
                         skipped.setdefault((cell.label, reason), Skipped(cell.label, reason))
-    return Plan(experiment, _observed(list(cells.values())), list(skipped.values()))
+    return Plan(experiment, _observed(list(cells.values())), list(skipped.values()), deployments.assumed)
 
 
 def _cells(experiment: Experiment, policy: Deployment, task: Task, strategy: Bound, roles: dict[str, Deployment]) -> list[Cell]:

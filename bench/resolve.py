@@ -95,9 +95,14 @@ def loaded_tasks(experiment: Experiment) -> list[Task]:
 
 @dataclass
 class Deployments:
-    """Makes the deployments of an experiment: one engine instance for each that is distinct. Engines are made, not opened."""
+    """Makes the deployments of an experiment: one engine instance for each that is distinct. Engines are made, not opened.
+
+    planning: models and hardware may be elsewhere. What then had to be assumed is in `assumed`, by the deployment's hash.
+    """
 
     experiment: Experiment
+    planning: bool = False
+    assumed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _by_hash: dict[str, Deployment] = field(default_factory=dict)
     _models: dict[str, Model] = field(default_factory=dict)
 
@@ -154,12 +159,17 @@ class Deployments:
                 raise unknown("setting", key, [*known, "hardware", "model"], f"{where}: engine {given['kind']}")
         if self.experiment.content.trust_remote_code and "trust_remote_code" in known:
             settings.setdefault("trust_remote_code", True)
-        device = str(settings.get("device", "auto"))
+        with at(where):
+            place, away = _hardware(given, factory, self.planning)
+        device = str(settings.get("device", "auto")) if away is None else "cuda"
         named = "model" in given and _takes_names(factory)
         model = spec if named or spec is None else self._model(spec, spec_place, device)
         with at(where):
             engine = factory(**settings) if model is None else factory(model, **settings)
-            deployment = Deployment(engine, _hardware(given, device))
+            deployment = Deployment(engine, place)
+        facts = engine.model.facts and f"{engine.model.name} from {engine.model.facts}"
+        if assumed := tuple(note for note in (facts, away) if note):
+            self.assumed[deployment.hash] = assumed
         return self._by_hash.setdefault(deployment.hash, deployment)
 
     def _model(self, spec: Any, where: str, device: str) -> Model:
@@ -167,7 +177,9 @@ class Deployments:
         key = json.dumps([given, device], sort_keys=True, default=str)
         if key not in self._models:
             with at(where):
-                self._models[key] = models.resolve(given, trust_remote_code=self.experiment.content.trust_remote_code, device=device)
+                self._models[key] = models.resolve(
+                    given, trust_remote_code=self.experiment.content.trust_remote_code, device=device, planning=self.planning
+                )
         return self._models[key]
 
 
@@ -182,11 +194,30 @@ def _takes_names(factory: Callable[..., Engine]) -> bool:
     return parameter is not None and "str" in str(parameter.annotation)
 
 
-def _hardware(given: Mapping[str, Any], device: str) -> hardware.Hardware:
-    """What the entry names; else what does the work here; `unknown` for a server elsewhere."""
-    if "hardware" in given:
-        return hardware.declared(str(given["hardware"]))
-    if "base_url" in given:
+def _hardware(given: Mapping[str, Any], factory: Callable[..., Engine], planning: bool) -> tuple[hardware.Hardware, str | None]:
+    """What does the work: what is declared, else what is found, `unknown` for a server elsewhere. With a note when it is not here.
+
+    An engine that runs the model itself can only run on what is here; a plan takes its word. Raises UserError where they differ in a run.
+    """
+    device = str(given.get("device", "auto"))
+    device = accelerator() if device == "auto" else device
+    if "hardware" not in given:
+        if "base_url" not in given:
+            return hardware.detect("gpu" if device.startswith("cuda") else "cpu"), None
         here = urlsplit(str(given["base_url"])).hostname in THIS_MACHINE
-        return hardware.detect() if here else hardware.Hardware("unknown", "cpu", "unknown", 1)
-    return hardware.detect("gpu" if (accelerator() if device == "auto" else device).startswith("cuda") else "cpu")
+        return hardware.detect() if here else hardware.Hardware("unknown", "cpu", "unknown", 1), None
+    declared = hardware.declared(str(given["hardware"]))
+    if declared.kind == "cpu" or not _needs_model(factory):
+        return declared, None
+    found = hardware.detect("gpu" if device.startswith("cuda") else "cpu")
+    if found.identity() == declared.identity():
+        return found, None
+    if found.kind == "gpu" and found.profile is None and found.count == declared.count:
+        return declared, None  # a GPU that the table does not know is what it is said to be
+    if planning:
+        return declared, f"hardware {declared.label} as declared: this machine has {found.label}"
+    choice = "CUDA_VISIBLE_DEVICES chooses among GPUs" if found.kind == "gpu" else "is a GPU visible, and torch built for it?"
+    raise UserError(
+        f"engine {given['kind']} is to run on {declared.label}, but this machine has {found.label} for it ({choice}); "
+        f"--engine {given['kind']} runs on what is here"
+    )

@@ -35,6 +35,8 @@ class Shape:
     """(sliding window in tokens or None for full attention, number of such layers), …"""
     head: int
     """Parameters of the output head."""
+    cache: int
+    """Numbers that one layer keeps of one token: its keys and values."""
 
 
 ARCHITECTURES: dict[str, Callable[[Config], Shape]] = {}
@@ -56,7 +58,7 @@ def gpt2(c: Config) -> Shape:
     """Fused q, k, v; a two-matrix MLP, four times as wide unless `n_inner` says otherwise."""
     width, layers = _int(c, "n_embd"), _int(c, "n_layer")
     inner = c.get("n_inner") or 4 * width
-    return Shape(layers * (4 * width * width + 2 * width * inner), width, ((None, layers),), width * _outputs(c))
+    return Shape(layers * (4 * width * width + 2 * width * inner), width, ((None, layers),), width * _outputs(c), 2 * width)
 
 
 @architecture("llama", "mistral")
@@ -113,7 +115,7 @@ def _decoder(c: Config, mlp: int | list[int], windows: tuple[tuple[int | None, i
     size = c.get("head_dim") or width // heads
     projections = 2 * width * heads * size + 2 * width * groups * size  # q and o, k and v
     mlps = layers * mlp if isinstance(mlp, int) else sum(mlp)
-    return Shape(layers * projections + mlps, heads * size, windows, width * _outputs(c))
+    return Shape(layers * projections + mlps, heads * size, windows, width * _outputs(c), 2 * groups * size)
 
 
 def _gated(c: Config, inner: str) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import known
 from harness.engines import hub
 from harness.engines.device import accelerator
 from harness.types import Model
@@ -36,13 +37,14 @@ def shipped() -> list[str]:
     return sorted(PREFIX + config.parent.name for config in SHIPPED.glob("*/config.json"))
 
 
-def resolve(spec: str | Mapping[str, Any], *, trust_remote_code: bool = False, device: str = "auto") -> Model:
+def resolve(spec: str | Mapping[str, Any], *, trust_remote_code: bool = False, device: str = "auto", planning: bool = False) -> Model:
     """The model that `spec` names: a shipped name, a folder, a hub id, or a mapping with `id` and `revision`, `dtype`, `think`.
 
     revision  hub: pinned to a commit, the current one when none is given, which the result then carries; folder: a hash of the weights
     dtype     float32 | bfloat16 | float16; by default float32 on a CPU and the config's own (else bfloat16) on a GPU
     think     false for no think markers, or [open, close]; by default found in the chat template and the added tokens
     device    what the default dtype is for: auto | cpu | cuda
+    planning  take a hub model whose files cannot be had here from the shipped table (`Model.facts` says so): enough to plan, not to run
 
     A hub model's small files are downloaded, its weights are not (see `weights`). Raises UserError for what cannot be found or run.
     """
@@ -60,7 +62,12 @@ def resolve(spec: str | Mapping[str, Any], *, trust_remote_code: bool = False, d
     else:
         if PREFIX + name in shipped():
             raise UserError(f"unknown model {name!r}; did you mean {PREFIX + name!r}?")
-        folder, commit, files = hub.snapshot(name, None if revision is None else str(revision))
+        try:
+            folder, commit, files = hub.snapshot(name, None if revision is None else str(revision))
+        except hub.Unavailable:
+            if planning and (row := known.find(name, revision)):
+                return _from_table(row, given, device)
+            raise
         _need_weights(name, files)
         return _described(name, commit, folder, given, trust_remote_code, device)
     return _described(name, _folder_revision(folder, revision), folder, given, trust_remote_code, device)
@@ -111,6 +118,19 @@ def _described(name: str, revision: str, folder: Path, given: Mapping[str, Any],
         context=_context(config),
         think=_think(given, template, folder),
         template=content_hash(template) if template else "",
+    )
+
+
+def _from_table(row: known.Known, given: Mapping[str, Any], device: str) -> Model:
+    """A model without its files: its chat template is not known, so it is not the model of a run."""
+    return Model(
+        name=row.name,
+        revision=row.revision,
+        dtype=_dtype(str(given.get("dtype", "auto")), row.config, accelerator() if device == "auto" else device),
+        config=row.config,
+        context=_context(row.config),
+        think=_think(given, THINK[0] if row.think else "", None),
+        facts=f"the shipped table, revision {row.revision[:7]}",
     )
 
 
@@ -171,10 +191,10 @@ def chat_template(folder: Path) -> str:
     return ""
 
 
-def _think(given: Mapping[str, Any], template: str, folder: Path) -> tuple[str, str] | None:
+def _think(given: Mapping[str, Any], template: str, folder: Path | None) -> tuple[str, str] | None:
     asked = given.get("think")
     if asked is None:
-        return THINK if any(mark in template for mark in THINK) or THINK[1] in _added_tokens(folder) else None
+        return THINK if any(mark in template for mark in THINK) or (folder and THINK[1] in _added_tokens(folder)) else None
     if isinstance(asked, bool):
         return THINK if asked else None
     if isinstance(asked, (list, tuple)) and len(asked) == 2 and all(isinstance(mark, str) and mark for mark in asked):

@@ -214,6 +214,7 @@ class Model:
     config    the architecture's config.json, or None when unknown (then FLOPs are null, `unknown_architecture`)
     context   longest prompt + output in tokens; None when unknown
     think     (open, close) think markers, or None
+    facts     where config and context come from when not from the model's files: to plan with, not to run; never identity
     """
 
     name: str
@@ -224,6 +225,7 @@ class Model:
     context: int | None = None
     think: tuple[str, str] | None = None
     template: str = ""  # hash of the chat template
+    facts: str | None = None
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "revision": self.revision, "dtype": self.dtype, "template": self.template, "think": self.think}

@@ -276,7 +276,6 @@ def _of_pass(row: Row) -> None:
 def _frontier(members: Sequence[Row], axes: Sequence[str]) -> None:
     import pandas as pd
 
-    timed = any(axis.startswith(("latency", "ttft")) for axis in axes)
     directions: dict[str, pareto.Direction] = {axis: "max" if axis == "accuracy" else "min" for axis in axes}
     for row in members:
         row["frontier"] = False
@@ -285,12 +284,16 @@ def _frontier(members: Sequence[Row], axes: Sequence[str]) -> None:
             row["reasons"]["frontier"] = "partial"
         elif missing:
             row["reasons"]["frontier"] = f"{missing}: {row['reasons'].get(missing, 'unknown')}"
-    # Times under shared load and times alone on the device never share an axis.
-    for mode in sorted({row["mode"] for row in members}) if timed else [None]:
+    for mode in sorted({row["mode"] for row in members}) if apart(axes) else [None]:
         fit = [row for row in members if not row["partial"] and mode in (None, row["mode"])]
         points = pd.DataFrame([{axis: row[axis] for axis in axes} for row in fit], columns=list(axes)).astype(float)
         for row, on in zip(fit, pareto.frontier(points, directions), strict=True):
             row["frontier"] = bool(on)
+
+
+def apart(axes: Sequence[str]) -> bool:
+    """Whether each mode has a frontier of its own: times under shared load and times alone on the device never share an axis."""
+    return any(axis.startswith(("latency", "ttft")) for axis in axes)
 
 
 # --- small things -----------------------------------------------------------------------------------------------------------------------

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from perpass.errors import unknown
+from results import advice
+from results import picture as frontier
 from results.reasons import words
 from results.report import FIELDS, Row
+from results.wording import INFINITE, MISSING, cell_name, energy_mark, mode, money_scale, number, same, si_scale
 
 Format = Literal["table", "markdown", "json", "csv"]
 FORMATS = ("table", "markdown", "json", "csv")
-MISSING, INFINITE, ON = "–", "∞", "*"
+ON = "*"
 SHARED = ("model", "engine", "hardware", "mode")
-MONEY = ((1.0, "$"), (1e3, "$/1k"), (1e6, "$/1M"), (1e9, "$/1G"))
-PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 
 
-def render(rows: Sequence[Row], format: str = "table", width: int | None = None) -> str:
-    """The rows of `results.report.rows` as text. `width`: columns of the terminal (found when None), for `table` only.
+def render(rows: Sequence[Row], format: str = "table", width: int | None = None, drawn: bool = False, colour: bool = False) -> str:
+    """The rows of `results.report.rows` as text. For `table` only: `width`, columns of the terminal (found when None); `drawn`, with a
+    picture of each frontier; `colour`, with ANSI colours in it.
 
     Raises UserError for an unknown format.
     """
@@ -42,6 +44,10 @@ def render(rows: Sequence[Row], format: str = "table", width: int | None = None)
     if not blocks:
         return "no cells"
     made = [_block(members, format, width, several) for members in blocks.values()]
+    if drawn and format == "table":
+        for block, members in zip(made, blocks.values(), strict=True):
+            picture = frontier.lines(members, width, colour)
+            block.lines.extend(["", *picture] if picture else [])
     shared = [note for note in made[0].notes if len(made) > 1 and all(note in block.notes for block in made)]
     texts = [_with_notes(block.lines, [*block.answer, *(n for n in block.notes if n not in shared)], format, width) for block in made]
     return "\n\n".join([*texts, *([_with_notes([], shared, format, width)] if shared else [])])
@@ -93,7 +99,7 @@ def _block(rows: Sequence[Row], format: str, width: int, several: bool) -> _Bloc
     columns = _columns(rows, {}) if format == "markdown" else _fitting(rows, width)
     title = _title(rows, several)
     lines = [f"### {title}", "", *_markdown(columns, rows)] if format == "markdown" else [title, "", *_text(columns, rows)]
-    return _Block(lines, _answer(rows), _notes(rows, columns))
+    return _Block(lines, advice.sentences(rows), _notes(rows, columns))
 
 
 def _with_notes(lines: Sequence[str], notes: Sequence[str], format: str, width: int) -> str:
@@ -104,10 +110,10 @@ def _with_notes(lines: Sequence[str], notes: Sequence[str], format: str, width: 
 def _title(rows: Sequence[Row], several: bool) -> str:
     first = rows[0]
     parts = [first["task"], *([f"series {first['series']}"] if several or first["series"] != "main" else [])]
-    parts += [str(first[f]) for f in SHARED if f != "mode" and _same(rows, f) and (len(rows) > 1 or f != "model")]
-    if _same(rows, "mode") and first["mode"] == "live":
+    parts += [str(first[f]) for f in SHARED if f != "mode" and same(rows, f) and (len(rows) > 1 or f != "model")]
+    if same(rows, "mode") and first["mode"] == "live":
         parts.append("live")
-    if _same(rows, "problems") and _same(rows, "attempts"):
+    if same(rows, "problems") and same(rows, "attempts"):
         parts.append(_amount(first))
     return " · ".join(parts)
 
@@ -123,20 +129,20 @@ def _amount(row: Row) -> str:
 def _columns(rows: Sequence[Row], short: Mapping[str, str]) -> list[Column]:
     """All columns, by order of appearance; `short`: names that are written shorter."""
     found = [Column("", _mark, 100, left=True)]
-    found += [_name_column("model", 90, short)] if not _same(rows, "model") or len(rows) == 1 else []
+    found += [_name_column("model", 90, short)] if not same(rows, "model") or len(rows) == 1 else []
     found.append(_name_column("strategy", 95, short))
-    found += [_name_column(f, 70, short) for f in ("engine", "hardware") if not _same(rows, f)]
-    if not _same(rows, "mode") or not _same(rows, "concurrency"):
-        found.append(Column("mode", _mode, 88, left=True))
-    if not (_same(rows, "problems") and _same(rows, "attempts")):
+    found += [_name_column(f, 70, short) for f in ("engine", "hardware") if not same(rows, f)]
+    if not same(rows, "mode") or not same(rows, "concurrency"):
+        found.append(Column("mode", mode, 88, left=True))
+    if not (same(rows, "problems") and same(rows, "attempts")):
         found.append(
             Column("problems", lambda r: f"{r['problems']:,}" + ("×" + f"{r['attempts'] / r['problems']:.3g}" if r["problems"] else ""), 68)
         )
     found.append(Column("accuracy\n% (95 %)", _accuracy, 99, fields=("accuracy",)))
-    found.append(Column("output\ntokens", lambda r: _number(r["output_tokens"]), 60, fields=("output_tokens",)))
-    found.append(Column("serial\ntokens", lambda r: _number(r["serial_tokens"]), 20, fields=("serial_tokens",)))
+    found.append(Column("output\ntokens", lambda r: number(r["output_tokens"]), 60, fields=("output_tokens",)))
+    found.append(Column("serial\ntokens", lambda r: number(r["serial_tokens"]), 20, fields=("serial_tokens",)))
     found.append(_scaled(rows, "flop", "compute", "FLOP", 85))
-    found.append(_scaled(rows, "energy_j", "energy", "J", 80, mark=_energy_mark))
+    found.append(_scaled(rows, "energy_j", "energy", "J", 80, mark=energy_mark))
     found += [_money(rows, "cost_usd", "cost", 78), _money(rows, "cost_per_correct_usd", "per correct", 83)]
     found.append(_money(rows, "cost_of_pass_usd", "cost of pass", 75))
     found.append(Column("unsolved\n%", lambda r: MISSING if r["unsolved_share"] is None else f"{100 * r['unsolved_share']:.1f}", 55))
@@ -149,14 +155,6 @@ def _name_column(field: str, worth: int, short: Mapping[str, str]) -> Column:
     return Column(field, lambda row: short.get(str(row[field]), str(row[field])), worth, left=True)
 
 
-def _same(rows: Sequence[Row], field: str) -> bool:
-    return all(row[field] == rows[0][field] for row in rows)
-
-
-def _mode(row: Row) -> str:
-    return str(row["mode"]) + (f"@{row['concurrency']}" if row["concurrency"] else "")
-
-
 def _mark(row: Row) -> str:
     return ON if row["frontier"] else "p" if row["partial"] else ""
 
@@ -167,51 +165,17 @@ def _accuracy(row: Row) -> str:
     return f"{100 * row['accuracy']:.1f} ({100 * row['accuracy_low']:.1f}–{100 * row['accuracy_high']:.1f})"
 
 
-def _energy_mark(row: Row) -> str:
-    if row["energy_j"] is None or row["energy_valid"]:
-        return ""
-    return "~" if row["energy_source"] == "estimated" else "?"
-
-
 def _scaled(rows: Sequence[Row], field: str, name: str, unit: str, worth: int, mark: Callable[[Row], str] = lambda row: "") -> Column:
     """A column in one SI unit for all its rows, so that its numbers can be compared at a glance."""
-    scale, prefix = _scale([row[field] for row in rows])
-    return Column(f"{name}\n{prefix}{unit}", lambda r: mark(r) + _number(r[field], scale), worth, fields=(field,))
-
-
-def _scale(values: Sequence[float | None]) -> tuple[float, str]:
-    known = sorted(v for v in values if v and math.isfinite(v))
-    if not known:
-        return 1.0, ""
-    middle = known[len(known) // 2]
-    return next(((1 / size, prefix) for size, prefix in PREFIXES if middle >= size), (1e9, "n"))
+    scale, prefix = si_scale([row[field] for row in rows])
+    return Column(f"{name}\n{prefix}{unit}", lambda r: mark(r) + number(r[field], scale), worth, fields=(field,))
 
 
 def _money(rows: Sequence[Row], field: str, name: str, worth: int) -> Column:
-    scale, unit = _money_scale(rows)
+    scale, unit = money_scale(rows)
     if all(row[field] is None or math.isinf(row[field]) for row in rows):
         worth = 25  # a column of nothing but ∞ says little
-    return Column(f"{name}\n{unit}", lambda r: _number(r[field], scale), worth, fields=(field,))
-
-
-def _money_scale(rows: Sequence[Row]) -> tuple[float, str]:
-    """Dollars per 1, 1,000 or 1,000,000 (items, or correct answers): the same for all dollar columns of a block."""
-    known = sorted(row["cost_usd"] for row in rows if row["cost_usd"])
-    middle = known[len(known) // 2] if known else 1.0
-    return next(((size, unit) for size, unit in MONEY if middle * size >= 0.1), MONEY[-1])
-
-
-def _number(value: float | None, scale: float = 1.0) -> str:
-    """Three significant digits, thousands separated, no exponents."""
-    if value is None:
-        return MISSING
-    if math.isinf(value):
-        return INFINITE
-    scaled = value * scale
-    if scaled == 0:
-        return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(scaled))))
-    return f"{scaled:,.{min(digits, 6)}f}"
+    return Column(f"{name}\n{unit}", lambda r: number(r[field], scale), worth, fields=(field,))
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------------------------
@@ -277,54 +241,15 @@ def _markdown(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 def _wrapped(text: str, width: int) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
+    kept = text.replace(" %", "\u00a0%")  # a number and its percent sign stay together
+    return [line.replace("\u00a0%", " %") for line in textwrap.wrap(kept, width, subsequent_indent="  ")] or [""]
 
 
 # --- words below ------------------------------------------------------------------------------------------------------------------------
 
 
-def _answer(rows: Sequence[Row]) -> list[str]:
-    """One sentence: what is the cheapest way to an accuracy worth having, and what the best costs beside it."""
-    complete = [row for row in rows if not row["partial"] and row["accuracy"]]
-    field = "cost_usd" if all(row["cost_usd"] is not None for row in complete) else "flop"
-    priced = [row for row in complete if row[field]]
-    if not priced or len(complete) < 2:
-        return []
-    best = max(priced, key=lambda row: (row["accuracy"], -row[field]))
-    parts = 20 if best["accuracy"] >= 0.2 else 100 if best["accuracy"] >= 0.02 else 1000
-    level = math.floor(best["accuracy"] * 0.9 * parts) / parts  # nine tenths of the best, on a round 5 % (a finer one for small accuracies)
-    cheapest = min((row for row in priced if row["accuracy"] >= level), key=lambda row: row[field])
-    reached = f"{100 * cheapest['accuracy']:.1f} % for {_price(cheapest, field, rows)}"
-    text = f"Cheapest at ≥ {100 * level:g} % accuracy: {_name(cheapest, rows)}, {reached}"
-    unpriced = max((row for row in complete if not row[field]), key=lambda row: row["accuracy"], default=None)
-    if cheapest is not best:
-        more = f"{100 * best['accuracy']:.1f} % for {best[field] / cheapest[field]:.3g}× as much"
-        text += f"; the most accurate, {_name(best, rows)}, reaches {more}"
-    if unpriced is not None and unpriced["accuracy"] >= level:
-        text += f"; {_name(unpriced, rows)} reaches {100 * unpriced['accuracy']:.1f} %, at a cost that is not known"
-    return [text + "."]
-
-
-def _name(row: Row, rows: Sequence[Row]) -> str:
-    """As few words as tell the row from the others of its block."""
-    fields = [f for f in ("model", "strategy") if f == "strategy" or not _same(rows, f)]
-    for more in ("mode", "engine", "hardware", "cell"):
-        if sum(all(other[f] == row[f] for f in fields) for other in rows) > 1 and not _same(rows, more):
-            fields.append(more)
-    return " ".join(_mode(row) if f == "mode" else str(row[f]) for f in fields)
-
-
-def _price(row: Row, field: str, rows: Sequence[Row]) -> str:
-    if field == "flop":
-        scale, prefix = _scale([row["flop"]])
-        return f"{_number(row['flop'], scale)} {prefix}FLOP an item"
-    scale, unit = _money_scale(rows)
-    many = {"$": "an item", "$/1k": "per 1,000 items", "$/1M": "per million items", "$/1G": "per billion items"}[unit]
-    return f"${_number(row[field], scale)} {many}"
-
-
 def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    shown = {field for c in columns for field in c.fields}
+    shown = {field for c in columns for field in c.fields} | set(rows[0]["frontier_axes"])
     return [*_legend(rows, shown), *_doubts(rows, shown), *_absent(rows, shown)]
 
 
@@ -336,7 +261,7 @@ def _legend(rows: Sequence[Row], shown: set[str]) -> list[str]:
         what = {"hardware": "on-demand rental of the device-seconds used", "token": "list price per token", "energy": "electricity only"}[
             basis
         ]
-        many = {"$": "", "$/1k": ", per thousand", "$/1M": ", per million", "$/1G": ", per billion"}[_money_scale(rows)[1]]
+        many = {"$": "", "$/1k": ", per thousand", "$/1M": ", per million", "$/1G": ", per billion"}[money_scale(rows)[1]]
         meanings = ["cost = mean per item"] if "cost_usd" in shown else []
         meanings += ["per correct = Σ cost / Σ correct"] if "cost_per_correct_usd" in shown else []
         meanings += ["cost of pass = mean over problems of cost / success rate"] if "cost_of_pass_usd" in shown else []
@@ -351,9 +276,9 @@ def _legend(rows: Sequence[Row], shown: set[str]) -> list[str]:
 def _doubts(rows: Sequence[Row], shown: set[str]) -> list[str]:
     notes = []
     if "energy_j" in shown:
-        if any(_energy_mark(row) == "~" for row in rows):
+        if any(energy_mark(row) == "~" for row in rows):
             notes.append(f"~ energy is estimated, not measured: {words('estimated')}.")
-        for code in sorted({row["reasons"]["energy_valid"] for row in rows if _energy_mark(row) == "?"}):
+        for code in sorted({row["reasons"]["energy_valid"] for row in rows if energy_mark(row) == "?"}):
             notes.append(f"? energy is in doubt ({code}): {words(code)}.")
         sources = {row["energy_source"] for row in rows if row["energy_j"] is not None}
         if len(sources) > 1:
@@ -363,10 +288,10 @@ def _doubts(rows: Sequence[Row], shown: set[str]) -> list[str]:
     partial: dict[str, list[str]] = {}
     for row in rows:
         if row["partial"]:
-            partial.setdefault(row["reasons"]["partial"], []).append(_name(row, rows))
+            partial.setdefault(row["reasons"]["partial"], []).append(cell_name(row, rows))
     notes += [f"p partial, off the frontier ({code}): {', '.join(names)}: {words(code)}." for code, names in partial.items()]
     codes = sorted({code for row in rows for code in row["codes"]})
-    return notes + [f"{code} ({', '.join(_name(r, rows) for r in rows if code in r['codes'])}): {words(code)}." for code in codes]
+    return notes + [f"{code} ({', '.join(cell_name(r, rows) for r in rows if code in r['codes'])}): {words(code)}." for code in codes]
 
 
 def _absent(rows: Sequence[Row], shown: set[str]) -> list[str]:

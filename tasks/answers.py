@@ -1,21 +1,21 @@
 r"""Answers: finding them in a reply, bringing them to one form, and deciding whether two are the same.
 
 Comparison goes exact → canonical form → number → Math-Verify (in killable processes). Model text is never evaluated as code.
-Graders are named: `default`, `number` (the same without Math-Verify, for tasks whose answers are numbers) and `exact`
-(the marked string itself).
+Graders are named: `default`, `number` (the same without Math-Verify, for tasks whose answers are numbers), `exact`
+(the marked string itself) and `state` (a string or a list of strings, whatever brackets and quotes stand around them).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from perpass.errors import unknown
 from tasks import extraction, verify
 from tasks.extraction import explicitly_marked, extract_last_number, extract_marked, in_words, without_thinking
-from tasks.normal import canonical, in_base, is_words, shape, tidy
+from tasks.normal import canonical, in_base, is_words, listed, shape, tidy
 from tasks.numbers import agree, number
 
 __all__ = [
@@ -37,13 +37,15 @@ __all__ = [
 class Grader:
     """A way of comparing. `version` is raised by hand when any pair would be decided otherwise.
 
-    `strict`: only the very same string is right. `algebra`: Math-Verify decides what text and numbers leave open.
+    `strict`: only the very same `form` is right, by default the stripped string. `algebra`: Math-Verify decides what text and numbers
+    leave open.
     """
 
     name: str
     version: int
     strict: bool = False
     algebra: bool = False
+    form: Callable[[str], str] = str.strip
 
     @property
     def label(self) -> str:
@@ -55,7 +57,7 @@ class Grader:
         if gold.strip() == answer.strip():
             return bool(gold.strip())
         if self.strict:
-            return False
+            return self.form(gold) == self.form(answer) != ""
         verdict = _decide(gold, answer)
         return False if verdict is None and not self.algebra else verdict
 
@@ -66,6 +68,7 @@ GRADERS = {
         Grader("default", version=1, algebra=True),
         Grader("number", version=1),
         Grader("exact", version=1, strict=True),
+        Grader("state", version=1, strict=True, form=listed),
     )
 }
 
@@ -174,7 +177,7 @@ async def classes(answers: Sequence[str | None], grader: str = "default") -> lis
     """
     chosen = _grader(grader)
     writings: dict[str, set[str]] = {}
-    keys = [None if a is None else (a.strip() if chosen.strict else canonical(a)) for a in answers]
+    keys = [None if a is None else (chosen.form(a) if chosen.strict else canonical(a)) for a in answers]
     for key, answer in zip(keys, answers, strict=True):
         if key is not None and answer is not None:
             writings.setdefault(key, set()).add(tidy(answer))

@@ -22,7 +22,8 @@ class Source:
     """One table of problems, the same from the hub and from a local copy.
 
     `rows` is checked after every load from the hub; `fingerprint` is the content hash of the columns `keys` (numbers as text), by which a
-    local copy is recognised as the pinned revision.
+    local copy is recognised as the pinned revision; empty where it is not known, and a copy then always counts as local. `file`: the
+    JSON lines to download, for a data set whose columns have no single type; such columns are kept as JSON text.
     """
 
     local: str
@@ -33,6 +34,7 @@ class Source:
     keys: tuple[str, ...]
     rows: int
     fingerprint: str
+    file: str | None = None
 
 
 # The commits were taken from public references to these data sets; a download at a commit that does not exist fails, and its row count
@@ -44,10 +46,15 @@ _GSM8K_KEYS = ("question", "answer")
 _GSM8K_TEST_HASH = "e8b1621d13707c235595e576b4ab4188ed60ab5d842ece3938a170a83b7d5943"
 _GSM8K_TRAIN_HASH = "60e889f6e8e3b7094230aa751521f3e768de4657f550b309499b73309a203c9f"
 _MATH500_HASH = "2caf191d7f5a5924a858ca90cdc27c1f18e74bc786205119317a76007555ad9f"
+_PROCBENCH = "182e5139c73a6a31a2ea42e7b7d16398e3453d4a"
+_PROCBENCH_KEYS = ("prompt", "label", "task_name", "problem_name")
 SOURCES: Mapping[str, Source] = {
     "gsm8k/test": Source("gsm8k/test.jsonl", "openai/gsm8k", "main", "test", _GSM8K, _GSM8K_KEYS, 1319, _GSM8K_TEST_HASH),
     "gsm8k/train": Source("gsm8k/train.jsonl", "openai/gsm8k", "main", "train", _GSM8K, _GSM8K_KEYS, 7473, _GSM8K_TRAIN_HASH),
     "math500/test": Source("math/math500.json", "HuggingFaceH4/MATH-500", None, "test", _MATH500, _MATH_KEYS, 500, _MATH500_HASH),
+    "procbench": Source(
+        "procbench/sample.jsonl", "ifujisawa/procbench", None, "train", _PROCBENCH, _PROCBENCH_KEYS, 5520, "", "combined_dataset.jsonl"
+    ),
 }
 
 
@@ -150,10 +157,11 @@ def _json_document(path: Path, text: str) -> list[tuple[str, Any]]:
 def _checked(row: Any, source: Source, place: str) -> dict[str, str]:
     if not isinstance(row, Mapping):
         raise UserError(f"{place}: expected an object with the keys {', '.join(source.keys)}, got {type(row).__name__}")
-    missing = [key for key in source.keys if not isinstance(row.get(key), (str, int))]
+    kinds = (str, int, dict, list) if source.file else (str, int)
+    missing = [key for key in source.keys if not isinstance(row.get(key), kinds)]
     if missing:
         raise UserError(f"{place}: {', '.join(missing)} missing or no text; expected the keys {', '.join(source.keys)}")
-    return {key: str(row[key]) for key in source.keys}
+    return {key: json.dumps(row[key]) if isinstance(row[key], (dict, list)) else str(row[key]) for key in source.keys}
 
 
 def fingerprint(rows: Sequence[Mapping[str, str]]) -> str:
@@ -165,15 +173,28 @@ def fingerprint(rows: Sequence[Mapping[str, str]]) -> str:
 def _from_hub(name: str, source: Source) -> Table:
     instead = f"set PERPASS_DATA to a folder that holds {source.local}"
     try:
-        import datasets
+        table = _downloaded(source)
     except ImportError as error:
         raise UserError(f"loading {source.hub} needs datasets: pip install 'perpass[tasks]', or {instead}") from error
-    try:
-        table = datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
+    except UserError:
+        raise
     except Exception as error:  # the hub's client raises many kinds: no network, no such revision, gated, disk full
         why = " ".join(str(error).split())[:200]
         raise UserError(f"cannot load {source.hub} at revision {source.revision[:12]} from the hub ({why}); {instead}") from error
-    rows = [_checked(row, source, f"{source.hub}: row {index}") for index, row in enumerate(table)]
+    rows = [_checked(row, source, place) for place, row in table]
     if len(rows) != source.rows:
         raise UserError(f"{source.hub} at revision {source.revision[:12]} has {len(rows)} rows, expected {source.rows}; {instead}")
     return Table(rows, source.revision)
+
+
+def _downloaded(source: Source) -> list[tuple[str, Any]]:
+    """Rows with their places."""
+    if source.file is not None:
+        from huggingface_hub import hf_hub_download
+
+        path = Path(hf_hub_download(source.hub, source.file, repo_type="dataset", revision=source.revision))
+        return _json_lines(path, path.read_text(encoding="utf-8"))
+    import datasets
+
+    table = datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
+    return [(f"{source.hub}: row {index}", row) for index, row in enumerate(table)]

@@ -54,6 +54,29 @@ def in_words(text: str) -> str | None:
     return None
 
 
+def boxes(text: str) -> list[str]:
+    r"""The contents of all outermost `\boxed{}` of a text in order, stripped, up to the first that is never closed (REST's extraction)."""
+    found: list[tuple[str, int]] = []
+    for match in re.finditer(r"\\boxed\{", text):
+        if found and match.start() < found[-1][1]:  # inside the one before
+            continue
+        end = _closing(text, match.end())
+        if end is None:
+            break
+        found.append((text[match.end() : end].strip(), end))
+    return [content for content, _ in found]
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the brace that is open at `start` is closed."""
+    depth = 1
+    for match in re.compile(r"[{}]").finditer(text, start):
+        depth += 1 if match[0] == "{" else -1
+        if depth == 0:
+            return match.start()
+    return None
+
+
 def extract_last_number(text: str) -> str | None:
     r"""The last number as it is written, without currency (`1,000`, `-3.5`, `3/4`, `\frac{3}{4}`), or None. Exponents do not count."""
     text = without_thinking(text)

@@ -170,3 +170,9 @@ def _peel(text: str) -> str:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right) and left not in inner:
                 text = inner.strip()
     return text
+
+
+def listed(text: str) -> str:
+    """A list of strings in one form, elements behind commas: brackets, quotes and spaces around elements do not count, nor LaTeX's \\_."""
+    parts = text.replace("\\_", "_").split(",")
+    return ", ".join(part.strip(" \t\n[](){}\"'`") for part in parts)

@@ -19,7 +19,8 @@ from tasks.types import Task
 Factory = Callable[..., Task]
 F = TypeVar("F", bound=Factory)
 
-tasks: Registry[Factory] = Registry("task", "perpass.tasks", builtin=("tasks.arithmetic", "tasks.gsm8k", "tasks.math500"))
+BUILTIN = ("tasks.arithmetic", "tasks.gsm8k", "tasks.math500", "tasks.procbench.task", "tasks.rest")
+tasks: Registry[Factory] = Registry("task", "perpass.tasks", builtin=BUILTIN)
 
 
 def task(name: str) -> Callable[[F], F]:

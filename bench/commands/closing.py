@@ -1,13 +1,15 @@
-"""What `bench run` says at its end: the table of its cells, what was done, and what to do next."""
+"""What `bench run` says at its end: the table and picture of its cells, and what was done."""
 
 from __future__ import annotations
 
-import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bench.plan import Plan
+    from bench.published import Key, Published
     from harness.events import Summary
 
 
@@ -17,13 +19,38 @@ def say_skipped(plan: Plan) -> None:
         print(f"skipped: {skipped.label}: {skipped.reason}", file=sys.stderr)
 
 
-def table(plan: Plan, db: str | None) -> None:
-    """The plan's cells, as `bench report` shows them."""
-    from bench import stored
+def table(plan: Plan, db: str | None) -> list[dict[str, Any]]:
+    """Show the plan's cells as `bench report` does; returns their rows."""
+    from bench import published, stored
+    from bench.commands import output
     from results import table as tables
 
-    if rows := stored.rows(plan, db):
-        print(tables.render(rows))
+    rows = stored.rows(plan, db)
+    if rows:
+        print(tables.render(rows, drawn=True, colour=output.colour()))
+        if found := published.published(plan.experiment):
+            against_published(found, rows, published.stored(rows, db))
+    return rows
+
+
+def against_published(
+    found: Sequence[Published], rows: Sequence[Mapping[str, Any]], keys: Mapping[str, Key], format: str = "table"
+) -> None:
+    """The table of published against measured accuracies below a report, with their sources; nothing where no anchor has its cell."""
+    import shutil
+
+    from bench import published
+    from bench.commands import output
+
+    made = published.compared(found, rows, keys)
+    if not made:
+        return
+    below = published.footnotes(one for one in found if any(row["published %"].endswith(one.mark) for row in made))
+    if format == "markdown":
+        print("\n".join(["\n### Published and measured\n", *output.markdown(made), "", *(f"- {note}" for note in below)]))
+    else:
+        width = shutil.get_terminal_size((120, 40)).columns
+        print("\n".join(["\npublished and measured\n", *output.lines(made), "", *output.notes(below, width)]))
 
 
 def counts(summary: Summary) -> None:
@@ -46,17 +73,3 @@ def counts(summary: Summary) -> None:
         print(f"interrupted, state saved; {left} attempts are left, the same command goes on from here")
     if state.errors:
         print(f"{state.errors} attempts ended in errors; the same command tries them again")
-
-
-def next_commands(plan: Plan, summary: Summary, asked: str | None, db: str | None) -> None:
-    """Commands that are useful now, ready to be pasted."""
-    from bench import stored
-
-    end = [] if db is None or "@" in db else ["--db", db]  # a URL with a password is not repeated
-    report = ["bench", "report", asked or plan.experiment.name, *(["--series", plan.series] if plan.series != "main" else []), *end]
-    print(f"\nagain, from the database   {shlex.join(report)}")
-    wrong = stored.wrong_attempt(plan, db)
-    if wrong is not None:
-        print(f"one wrong answer, whole    {shlex.join(['bench', 'show', str(wrong), *end])}")
-    if stored.older_judges(plan, db):
-        print(f"newer judges are there     {shlex.join(['bench', 'rejudge', *end])}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.options import Db, Series
+
+if TYPE_CHECKING:
+    from bench.experiment import Experiment
 
 
 def report(
@@ -21,9 +24,12 @@ def report(
     cost_basis: Annotated[str | None, typer.Option(metavar="token|hardware|energy", help="What dollars are made of.")] = None,
     common: Annotated[bool, typer.Option("--common", help="Only the problems that all cells of a task have.")] = False,
 ) -> None:
-    """Show the table of cells, each number computed from the stored attempts. `--series all` shows every series."""
-    from bench import stored
-    from bench.commands import options
+    """Show the table of cells, each number computed from the stored attempts, and each task's frontier as a picture.
+
+    `--series all` shows every series.
+    """
+    from bench import published, stored
+    from bench.commands import closing, following, options, output
     from perpass.errors import UserError
     from results import database
     from results import report as reports
@@ -33,20 +39,31 @@ def report(
     wanted = [axis.strip() for axis in axes.split(",")] if axes is not None else None
     if wanted is not None and not all(wanted):
         raise UserError(f"--axes {axes}: expected names with commas between them, such as accuracy,energy")
-    name = None if experiment is None else _name(experiment)
+    asked = None if experiment is None else _file(experiment)
+    name = asked.name if asked else experiment
     rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, axes=wanted, common=common, cost_basis=cost_basis)
-    print(tables.render(rows, format))
-    if format == "table" and stored.judged_by_older(rows, db):
+    found = published.published(asked) if asked and rows else []
+    if found:
+        keys = published.stored(rows, db)
+        rows = [row | {"published": [one.row() for one in published.beside(found, keys[row["cell"]])]} for row in rows]
+    print(tables.render(rows, format, drawn=True, colour=output.colour()))
+    if found and format in {"table", "markdown"}:
+        closing.against_published(found, rows, keys, format)
+    if format != "table":
+        return
+    flags = [("--series", series), ("--task", task), ("--cost-basis", cost_basis), ("--common", "" if common else None)]
+    following.after_report(rows, experiment, flags, db)
+    if stored.judged_by_older(rows, db):
         print("\nnewer judges are there: `bench rejudge` applies them and generates nothing")
 
 
-def _name(experiment: str) -> str:
-    """The experiment's name: that of the file, where there is one; else what was written (ad hoc experiments have no file)."""
+def _file(experiment: str) -> Experiment | None:
+    """The experiment's file, where there is one; ad hoc experiments have none, and what was written is their name."""
     from pathlib import Path
 
     from bench import experiment as files
 
     path = Path(experiment)
     if experiment in files.shipped() or path.suffix in {".yaml", ".yml"} or path.is_file():
-        return files.load(experiment).name
-    return experiment
+        return files.load(experiment)
+    return None

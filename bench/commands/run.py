@@ -83,9 +83,9 @@ def without_database(words: list[str]) -> list[str]:
 
 def finish(plan: Plan, summary: Summary, asked: str | None, db: str | None) -> int:
     """Show the table and what comes next; returns the exit code."""
-    from bench.commands import closing
+    from bench.commands import closing, following
 
-    closing.table(plan, db)
+    rows = closing.table(plan, db)
     closing.counts(summary)
-    closing.next_commands(plan, summary, asked, db)
+    following.after_run(plan, rows, asked, db)
     return {"done": 0, "errors": 1, "failed": 1, "budget": 3, "interrupted": 130}[summary.status]

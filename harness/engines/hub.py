@@ -17,6 +17,10 @@ TIMEOUT_S = 20
 T = TypeVar("T")
 
 
+class Unavailable(UserError):
+    """The files of a hub model cannot be had here: no network and no copy, no package to fetch them with, or terms not accepted."""
+
+
 def holds_weights(file: str) -> bool:
     """Whether a file of a repository's or folder's top level holds weights, by its name."""
     return "/" not in file and file.endswith(WEIGHTS) and file not in NOT_WEIGHTS
@@ -25,7 +29,8 @@ def holds_weights(file: str) -> bool:
 def snapshot(name: str, revision: str | None) -> tuple[Path, str, list[str] | None]:
     """(folder with the small files, commit, the repository's files) of a hub model at `revision`, by default its current commit.
 
-    When the hub cannot be reached, what the local cache has is taken, and the files are None. Raises UserError in one sentence.
+    When the hub cannot be reached, what the local cache has is taken, and the files are None. Raises UserError in one sentence, Unavailable
+    where the model may well exist but its files cannot be had here.
     """
     library = _library()
     if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is None:
@@ -63,7 +68,7 @@ def _library() -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise UserError("models of the Hugging Face hub need the package huggingface_hub: pip install 'perpass[local]'") from None
+        raise Unavailable("models of the Hugging Face hub need the package huggingface_hub: pip install 'perpass[local]'") from None
     return huggingface_hub
 
 
@@ -75,7 +80,7 @@ def _reached(name: str, revision: str | None, ask: Callable[[], T]) -> T | None:
     try:
         return ask()
     except errors.GatedRepoError:
-        raise UserError(f"model {name!r} is gated: accept its terms on the hub and log in with `hf auth login`") from None
+        raise Unavailable(f"model {name!r} is gated: accept its terms on the hub and log in with `hf auth login`") from None
     except errors.RevisionNotFoundError:
         raise UserError(f"model {name!r} has no revision {revision!r} on the Hugging Face hub") from None
     except errors.RepositoryNotFoundError:
@@ -103,4 +108,4 @@ def _cached(name: str, revision: str | None) -> Path:
         return Path(_library().snapshot_download(name, revision=revision, local_files_only=True))
     except Exception as error:
         at = f" at revision {revision!r}" if revision else ""
-        raise UserError(f"model {name!r}{at}: the Hugging Face hub cannot be reached and the local cache has no copy") from error
+        raise Unavailable(f"model {name!r}{at}: the Hugging Face hub cannot be reached and the local cache has no copy") from error

@@ -237,12 +237,15 @@ class OpenAIEngine:
             self._name, asked, sampling, seed, observe, self._features, room, running=watch is not None
         )
         try:
-            return await self._complete(client, make(limit), sampling, observe, watch, every)
+            sample = await self._complete(client, make(limit), sampling, observe, watch, every)
         except PromptTooLong as error:
             room = await self._room(client, make(limit), str(error))
             if room is None or not 1 <= room < limit:
                 raise
-        return await self._complete(client, make(room), sampling, observe, watch, every)
+            sample = await self._complete(client, make(room), sampling, observe, watch, every)
+        if asked.path == COMPLETIONS and self._local:
+            self._renderer().remember(prompt, sample.token_ids)
+        return sample
 
     def _asked(self, prompt: Prompt, thinking: bool | str | None) -> Rendering:
         rendered: Rendered | None = self._renderer().render(prompt, thinking) if self._local else None

@@ -110,9 +110,9 @@ def completion(
         body["stream_options"]["continuous_usage_stats"] = True
     if features.neutral:
         body |= NEUTRAL
-    for name in ("top_k", "min_p", "min_tokens"):
-        if getattr(sampling, name):
-            body[name] = getattr(sampling, name)
+    for name, value in (("top_k", sampling.top_k), ("min_p", sampling.min_p), ("min_tokens", min(sampling.min_tokens, limit))):
+        if value:
+            body[name] = value
     if features.seed:
         body["seed"] = seed
     if features.ids:

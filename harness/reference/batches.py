@@ -38,7 +38,7 @@ class Pool:
 
     index: int
     batches: tuple[Batch, ...]
-    questions: tuple[str, ...]  # a hash per document
+    questions: tuple[str, ...]  # a hash of each
 
 
 def question_hash(question: str) -> str:
@@ -58,7 +58,7 @@ def pool(tokenizer_text: str, seed: int, index: int, batch_tokens: int, size: in
         found.append(_batch(rows[:count], pad))
         rows = rows[count:]
     random.Random(f"order/{seed}/{index}").shuffle(found)
-    return Pool(index, tuple(found), tuple(question_hash(d.question) for d in drawn))
+    return Pool(index, tuple(found), tuple(question_hash(q) for d in drawn for q in d.questions))
 
 
 def _rounded(length: int) -> int:

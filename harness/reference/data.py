@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import prompts
 from tasks.boxed import ANSWER_FORMAT
+from tasks.procbench.procedures import PROCEDURES, Drawn, problems
+from tasks.procbench.scoring import as_text
+from tasks.procbench.task import STATE_FORMAT, asked
+from tasks.rest import REST_FORMAT, merged
 from tasks.stories import APPLY, LARGEST, Chain, boxed, operands, solution, stories
 from tasks.types import Prompt, Turn
 
 OPERATIONS = range(1, 7)
-MIX = {"cot": 0.40, "direct": 0.18, "judge": 0.14, "drill": 0.28}
+STEPS = range(2, 9)  # of procedures
+MIX = {"cot": 0.20, "direct": 0.10, "judge": 0.06, "drill": 0.12, "procedure": 0.30, "procedure direct": 0.10, "several": 0.09, "several direct": 0.03}
 DRILL = "Calculate line by line."
 VERDICT_WEIGHT = 5.0  # a verdict is one token among the hundred of a batch row: without a weight it is learned last
 
@@ -25,55 +30,109 @@ class Document:
     """
 
     kind: str
-    question: str
+    questions: tuple[str, ...]
     turns: tuple[Turn, ...]
     weights: tuple[float, ...]
     results_only: bool = False
 
 
-def documents(seed: str, operations: range = OPERATIONS) -> Iterator[Document]:
-    """Endless documents, equal for equal seeds, none on a held-out expression."""
+@dataclass(frozen=True)
+class Sources:
+    """Where training problems come from: stories by number of operations; procedures are drawn as they are needed."""
+
+    rng: random.Random
+    stories: Mapping[int, Iterator[tuple[Chain, str]]]
+
+    @staticmethod
+    def of(rng: random.Random) -> Sources:
+        """Sources that share one random state, all on the training side of the split."""
+        return Sources(rng, {n: stories(rng, n, held_out=False) for n in OPERATIONS})
+
+    def story(self) -> tuple[Chain, str]:
+        """A word problem of 1 to 6 operations."""
+        return next(self.stories[self.rng.choice(OPERATIONS)])
+
+    def procedure(self, most_steps: int = STEPS[-1]) -> Drawn:
+        """A procedure of 2 to `most_steps` steps."""
+        name, steps = self.rng.choice(list(PROCEDURES)), self.rng.randint(STEPS[0], most_steps)
+        return next(problems(self.rng, name, steps, held_out=False))
+
+
+def documents(seed: str) -> Iterator[Document]:
+    """Endless documents, equal for equal seeds, none on a held-out problem."""
     rng = random.Random(seed)
-    sources = {n: stories(rng, n, held_out=False) for n in operations}
+    sources = Sources.of(rng)
     while True:
         kind = rng.choices(list(MIX), list(MIX.values()))[0]
-        if kind == "drill":
-            yield drill(rng, sources)
-        else:
-            yield document(rng, kind, *next(sources[rng.choice(operations)]))
+        yield MAKERS[kind](kind, sources)
+
+
+def from_story(kind: str, sources: Sources) -> Document:
+    """A conversation about one word problem."""
+    return document(sources.rng, kind, *sources.story())
+
+
+def from_procedure(kind: str, sources: Sources) -> Document:
+    """A conversation about one procedure: every state on a line of its own, or the final one alone."""
+    drawn = sources.procedure()
+    question = asked(drawn, "brief")
+    if kind == "procedure direct":
+        return _closed(kind, [question], prompts.direct(question, STATE_FORMAT), boxed(as_text(drawn.states[-1])))
+    return _closed(kind, [question], prompts.step_by_step(question, STATE_FORMAT), states(drawn))
+
+
+def states(drawn: Drawn) -> str:
+    """The step-by-step text of a procedure: one line per state, the final one in a box."""
+    return "\n".join([*map(as_text, drawn.states[:-1]), boxed(as_text(drawn.states[-1]))])
+
+
+def from_several(kind: str, sources: Sources) -> Document:
+    """Two or three questions in one prompt, as REST asks them: word problems, or procedures of few steps."""
+    count = sources.rng.choice((2, 2, 3))
+    pairs: list[tuple[str, str, str]] = []
+    if sources.rng.random() < 0.7:
+        drawn_stories = [sources.story() for _ in range(count)]
+        pairs = [(question, solution(chain), boxed(chain.answer)) for chain, question in drawn_stories]
+    else:
+        drawn = [sources.procedure(most_steps=5) for _ in range(count)]
+        pairs = [(asked(d, "brief"), states(d), boxed(as_text(d.states[-1]))) for d in drawn]
+    questions = [question for question, _, _ in pairs]
+    question = merged(questions)
+    if kind == "several direct":
+        return _closed(kind, questions, prompts.direct(question, REST_FORMAT), "\n".join(answer for _, _, answer in pairs))
+    return _closed(kind, questions, prompts.step_by_step(question, REST_FORMAT), "\n".join(worked for _, worked, _ in pairs))
 
 
 def document(rng: random.Random, kind: str, chain: Chain, question: str) -> Document:
     """The `kind` of conversation about one problem. A wrong solution is shown to be judged, never learned."""
     if kind == "direct":
-        return _closed(kind, question, prompts.direct(question, ANSWER_FORMAT), boxed(chain.answer))
-    asked = prompts.step_by_step(question, ANSWER_FORMAT)
+        return _closed(kind, [question], prompts.direct(question, ANSWER_FORMAT), boxed(chain.answer))
+    prompt = prompts.step_by_step(question, ANSWER_FORMAT)
     if kind == "cot":
-        return _closed(kind, question, asked, solution(chain))
+        return _closed(kind, [question], prompt, solution(chain))
     right = rng.random() < 0.5
     shown = solution(chain) if right else corrupted(rng, chain)
-    verdict = _closed(kind, question, prompts.judge(asked, shown), "yes" if right else "no")
+    verdict = _closed(kind, [question], prompts.judge(prompt, shown), "yes" if right else "no")
     weights = (0.0, 1.0 if right else 0.0, 0.0, VERDICT_WEIGHT)
-    return Document(kind, question, verdict.turns, weights)
+    return Document(kind, (question,), verdict.turns, weights)
 
 
-def drill(rng: random.Random, sources: Mapping[int, Iterator[tuple[Chain, str]]]) -> Document:
+def drill(kind: str, sources: Sources) -> Document:
     """Bare lines of solutions, 4 to 16 of them.
 
     Reading a story is learned within minutes, carrying a ten is not: a drill holds about five times as many operations per token.
     """
-    count = rng.randint(4, 16)
+    count = sources.rng.randint(4, 16)
     lines: list[str] = []
     while len(lines) < count:
-        chain, _ = next(sources[rng.choice(list(sources))])
-        lines += solution(chain).splitlines()[:-1]
+        lines += solution(sources.story()[0]).splitlines()[:-1]
     turns = (Turn("user", DRILL), Turn("assistant", "\n".join(lines[:count])))
-    return Document("drill", turns[1].content, turns, (0.0, 1.0), results_only=True)
+    return Document(kind, (turns[1].content,), turns, (0.0, 1.0), results_only=True)
 
 
-def _closed(kind: str, question: str, prompt: Prompt, answer: str) -> Document:
+def _closed(kind: str, questions: Sequence[str], prompt: Prompt, answer: str) -> Document:
     turns = (*prompt.turns, Turn("assistant", prompt.prefix + answer))
-    return Document(kind, question, turns, (*(0.0 for _ in prompt.turns), 1.0))
+    return Document(kind, tuple(questions), turns, (*(0.0 for _ in prompt.turns), 1.0))
 
 
 def corrupted(rng: random.Random, chain: Chain) -> str:
@@ -110,3 +169,15 @@ def _slip(rng: random.Random, number: int) -> int:
     place = 10 ** rng.randrange(len(digits))
     choices = {number + 1, number - 1, number + 10, number - 10, number - number // place % 10 * place + rng.randrange(10) * place}
     return rng.choice(sorted(c for c in choices if 0 <= c <= LARGEST and c != number))
+
+
+MAKERS: Mapping[str, Callable[[str, Sources], Document]] = {
+    "cot": from_story,
+    "direct": from_story,
+    "judge": from_story,
+    "drill": drill,
+    "procedure": from_procedure,
+    "procedure direct": from_procedure,
+    "several": from_several,
+    "several direct": from_several,
+}

@@ -1,19 +1,23 @@
-"""The reference models' tokenizer: byte-level BPE over generated documents, every digit a token of its own."""
+"""The reference models' tokenizer: bytes and whole words of generated documents, every digit a token of its own."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from harness.reference.data import Document, documents
 
-VOCABULARY = 512
+VOCABULARY = 576
+RARE = 50  # a word met less often among the documents learned from is spelled
+# Words of two letters or more, and signs behind a space; "Ġ" is a space, "Ċ" a new line. Single letters are what procedures work on.
+WORD = re.compile(r"Ġ?[A-Za-z]{2,}|Ġ[^\w\s]{1,2}|[.,?]Ċ")
 CONTEXT = 2048
 PAD, END = "<|pad|>", "<|end|>"
 OPEN = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
@@ -27,19 +31,22 @@ CHAT_TEMPLATE = (
 
 @cache
 def learn(count: int = 20_000, seed: str = "tokenizer") -> Tokenizer:
-    """Learn the merges from `count` generated documents. Any Unicode text round-trips, since all 256 bytes are tokens."""
+    """The 256 bytes and the most frequent whole words of `count` generated documents; any Unicode text round-trips.
+
+    Only whole words are tokens, never pieces of them: the strings that procedures work on would else be cut in another place at every step.
+    """
     tokenizer = Tokenizer(models.BPE())
     digits = pre_tokenizers.Digits(individual_digits=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=list(SPECIALS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     texts = (turn.content for document in islice(documents(seed), count) for turn in document.turns)
-    tokenizer.train_from_iterator(texts, trainer)
+    found = Counter(word for text in texts for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text) if WORD.fullmatch(word))
+    alphabet = [*SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    # Ties by spelling, so that the vocabulary does not depend on the order of the documents.
+    words = sorted((w for w in found if found[w] >= RARE), key=lambda word: (-found[word], word))[: VOCABULARY - len(alphabet)]
+    # With `ignore_merges` a word that is in the vocabulary is one token; without merges any other is its bytes.
+    tokenizer.model = models.BPE({token: i for i, token in enumerate([*alphabet, *words])}, [], ignore_merges=True)
+    tokenizer.add_special_tokens(list(SPECIALS))
     return tokenizer
 
 

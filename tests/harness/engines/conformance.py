@@ -75,10 +75,11 @@ class Case:
             pytest.skip("there is no model behind the engine")
         return self.folder
 
-    def continued(self, prompt: Prompt, sample: Sample, length: int) -> Prompt | None:
-        """`prompt` extended by the first `length` tokens of `sample`; None where their text is tokenised differently."""
+    def continued(self, prompt: Prompt, sample: Sample, length: int) -> Prompt:
+        """`prompt` extended by the first `length` tokens of `sample`, which are not tokenised anew."""
         longer = prompt.extend(self.engine.text(sample.token_ids[:length]))
-        return longer if self.engine.tokens(longer) == (*self.engine.tokens(prompt), *sample.token_ids[:length]) else None
+        assert self.engine.tokens(longer) == (*self.engine.tokens(prompt), *sample.token_ids[:length])
+        return longer
 
 
 def questions(n: int) -> list[Prompt]:
@@ -217,14 +218,30 @@ class Conformance:
         tried = right = 0
         for prompt, whole in zip(asked := questions(12), case.many(asked, GREEDY), strict=True):
             for length in (3, 8, 17, 31):
-                longer = case.continued(prompt, whole, length) if length < whole.usage.output else None
-                if longer is None:
-                    continue
-                rest = case.one(longer, GREEDY.but(max_tokens=60 - length))
-                tried += 1
-                right += rest.token_ids == whole.token_ids[length:]
-                assert rest.usage.prompt == whole.usage.prompt + length
+                if length < whole.usage.output:
+                    rest = case.one(case.continued(prompt, whole, length), GREEDY.but(max_tokens=60 - length))
+                    tried += 1
+                    right += rest.token_ids == whole.token_ids[length:]
+                    assert rest.usage.prompt == whole.usage.prompt + length
         assert tried >= 8 and right >= tried - 1
+
+    def test_what_was_generated_is_never_tokenised_anew(self, case: Case) -> None:
+        case.need("prefix", "token_ids")
+        wild = HOT.but(temperature=2.0, min_tokens=30)  # token sequences that no tokenizer makes
+        odd = 0
+        for prompt, sample in zip(asked := questions(16), case.many(asked, wild), strict=True):
+            ids = sample.token_ids
+            while case.engine.text(ids[:-1]) == sample.text:  # the end token has no text
+                ids = ids[:-1]
+            longer, before = prompt.extend(sample.text), case.engine.tokens(prompt)
+            assert case.engine.tokens(longer) == (*before, *ids)
+            assert case.engine.tokens(longer.extend("\nWait"))[: len(before) + len(ids)] == (*before, *ids)
+            again = case.one(longer, wild.but(max_tokens=30))
+            assert again.usage.prompt == len(before) + len(ids)
+            assert case.engine.tokens(longer.extend(again.text))[: len(before) + len(ids)] == (*before, *ids)
+            if case.folder is not None:
+                odd += tuple(_tokenizer(case.folder)(sample.text, add_special_tokens=False)["input_ids"]) != ids
+        assert odd >= 4 or case.folder is None
 
     def test_log_probabilities_and_confidence_are_the_models(self, case: Case) -> None:
         case.need("logprobs", "confidence")
@@ -249,7 +266,7 @@ class Conformance:
             assert scored.usage.prompt == len(case.engine.tokens(prompt))
             assert scored.timing.sent <= scored.timing.last
             length = len(sample.token_ids) - (sample.finish == "eos")
-            if case.folder is not None and case.continued(prompt, sample, length) is not None and scored.usage.scored == length:
+            if case.folder is not None and scored.usage.scored == length:
                 assert sample.logprob is not None
                 assert scored.logprobs == pytest.approx(sample.logprob[:length], abs=1e-3)
                 assert scored.total == pytest.approx(sum(sample.logprob[:length]), abs=1e-2)
