@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench.entries import entry, grid
 from bench.yaml_lines import Source
-from perpass.errors import unknown
+from perpass.errors import UserError, unknown
 
 
 class Anchor(BaseModel):
@@ -37,17 +37,17 @@ class Anchor(BaseModel):
 KEYS = list(Anchor.model_fields)
 
 
-def kept(anchors: Sequence[Anchor], own: Mapping[str, Any], now: Mapping[str, Any], places: Source) -> list[Anchor]:
-    """The anchors whose model, tasks and strategy the experiment still has.
+def kept(anchors: Sequence[Anchor], own: Mapping[str, Any], now: Mapping[str, Any], places: Source) -> list[int]:
+    """Positions of the anchors whose model, tasks and strategy the experiment still has.
 
     own: the experiment as written, now: with the command line's changes. An anchor on what is in neither is an error (UserError, naming the
     nearest); one on what the command line took away is left out.
     """
-    if not anchors:
-        return []  # and nothing is said about the lists, whose mistakes are told with better places elsewhere
     written, left = _names(own), _names(now)
     found = []
     for i, anchor in enumerate(anchors):
+        if not anchor.tasks:
+            raise UserError(f"{places.where(('anchors', i, 'task'))}: anchor: expected a task, or a list of them, not an empty list")
         asked = [("model", anchor.model)]
         asked += [("task", said(entry(task, places.where(("anchors", i, "task"))))) for task in anchor.tasks]
         asked += [("strategy", said(entry(anchor.strategy, places.where(("anchors", i, "strategy")))))]
@@ -55,7 +55,7 @@ def kept(anchors: Sequence[Anchor], own: Mapping[str, Any], now: Mapping[str, An
             if name not in written[kind] | left[kind]:
                 raise unknown(kind, name, written[kind] | left[kind], f"{places.where(('anchors', i, kind))}: anchor")
         if all(name in left[kind] for kind, name in asked):
-            found.append(anchor)
+            found.append(i)
     return found
 
 

@@ -98,11 +98,15 @@ def _prices() -> list[Row]:
 
 def _experiments() -> list[Row]:
     from bench import experiment
+    from bench.anchors import said
+    from bench.entries import entry
 
     found = []
     for name in experiment.shipped():
         content = experiment.load(name).content
-        found.append({"name": name, "models": content.models, "tasks": content.tasks, "trials": content.trials, "limit": content.limit})
+        models = [model if isinstance(model, str) else model["id"] for model in content.models]
+        tasks = [said(entry(task, name)) for task in content.tasks]
+        found.append({"name": name, "models": models, "tasks": tasks, "trials": content.trials, "limit": content.limit})
     return found
 
 

@@ -91,6 +91,7 @@ def load(source: str | Path | Mapping[str, Any] | None, overrides: Overrides | N
     """
     overrides = overrides or Overrides()
     written: str | None = None
+    raw: dict[str, Any]
     if source is None:
         raw, places = {"name": "adhoc"}, Source("the command line")
     elif isinstance(source, Mapping):
@@ -104,7 +105,9 @@ def load(source: str | Path | Mapping[str, Any] | None, overrides: Overrides | N
     if _apply(raw, places, overrides):
         written = None
     content = _check(raw, places)
-    content.anchors = kept(content.anchors, own, raw, places)
+    if content.anchors:
+        left = kept(content.anchors, own, raw, places)
+        content.anchors, raw["anchors"] = [content.anchors[i] for i in left], [raw["anchors"][i] for i in left]
     return Experiment(content, places, raw, written)
 
 

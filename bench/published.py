@@ -33,9 +33,13 @@ class Published:
 
     @property
     def tasks(self) -> str:
-        """`gsm8k`, or `mean of rest(base=gsm8k, s=3), …`."""
-        names = [anchors.said(entry(task, "anchors")) for task in self.anchor.tasks]
-        return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
+        """`gsm8k`, or `mean of rest(base=gsm8k, s=3/6/9/12)`."""
+        made = [entry(task, "anchors") for task in self.anchor.tasks]
+        if len(made) == 1:
+            return anchors.said(made[0])
+        if any(one.keys() != made[0].keys() for one in made):
+            return f"mean of {' and '.join(map(anchors.said, made))}"
+        return f"mean of {anchors.said({key: '/'.join(dict.fromkeys(str(one[key]) for one in made)) for key in made[0]})}"
 
     @property
     def strategy(self) -> str:
@@ -118,7 +122,7 @@ def _measured(one: Published, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
         "model": one.anchor.model,
         "task": one.tasks,
         "strategy": one.strategy,
-        "published %": f"{one.anchor.value:.1f} {one.mark}",
+        "published %": f"{one.anchor.value:g} {one.mark}",
         "measured % (95 %)": f"{100 * mean:.1f}{interval}",
         "problems": ", ".join(dict.fromkeys(f"{row['problems']:,}{' (partial)' if row['partial'] else ''}" for row in rows)),
     }

@@ -37,8 +37,11 @@ class Source:
         self.places[loc] = place
 
 
-def read(text: str, name: str) -> tuple[dict[str, Any], Source]:
-    """The mapping that `text` holds, and its lines. Raises UserError for malformed or empty YAML, doubled keys, or no mapping."""
+EXPERIMENT = "an experiment has at least models, tasks and strategies"
+
+
+def read(text: str, name: str, least: str = EXPERIMENT) -> tuple[dict[str, Any], Source]:
+    """The mapping that `text` holds, and its lines; `least` says what is missing from an empty one. Raises UserError for malformed or empty YAML, doubled keys, or no mapping."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -49,7 +52,7 @@ def read(text: str, name: str) -> tuple[dict[str, Any], Source]:
     except yaml.YAMLError as error:
         raise UserError(f"{name}: malformed YAML: {' '.join(str(error).split())}") from None
     if node is None:
-        raise UserError(f"{name}: the file is empty; an experiment has at least models, tasks and strategies")
+        raise UserError(f"{name}: the file is empty; {least}")
     source = Source(name)
     value = _plain(node, (), source)
     if not isinstance(value, dict):

@@ -105,7 +105,8 @@ def _time(fit: Sequence[Row]) -> Choice:
     cell is: such times are not ranked."""
     alone = [row for row in fit if row["mode"] == "live" and row["reasons"].get("latency_p50_s") is None]
     if alone:
-        return _least("fastest", "time", alone, "latency_p50_s", _each(alone, "latency_p50_s", "s"), untimed=len(fit) - len(alone))
+        choice = _least("fastest", "time", alone, "latency_p50_s", _each(alone, "latency_p50_s", "s"), untimed=len(fit) - len(alone))
+        return replace(choice, price=f"{choice.price} by median latency") if choice.winners else choice
     codes = sorted({row["reasons"].get("latency_p50_s", "not_measured") for row in fit})
     said = {"shared_load": "times were taken while other work ran beside (`--set mode=live` times each cell alone)"}
     return Choice("fastest", "time", [], why="; ".join(said.get(code, words(code)) for code in codes))

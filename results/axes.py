@@ -21,7 +21,7 @@ NAMES = {
 }
 MONEY_WORDS = {"$": "$", "$/1k": "$ per 1,000", "$/1M": "$ per million", "$/1G": "$ per billion"}
 STEPS: tuple[tuple[int, tuple[float, ...]], ...] = (  # every how many powers of ten, times what; the first that has room is taken
-    *((1, m) for m in ((1, 2, 5), (1, 3), (1,))),
+    *((1, m) for m in ((1, 2, 5), (1,))),
     *((every, (1,)) for every in (2, 3, 5, 10)),
     *((1, tuple(1 + n * step for n in range(round(9 / step)))) for step in (1, 0.5, 0.2, 0.1)),
 )
@@ -48,6 +48,8 @@ def axis(field: str, values: Sequence[float], rows: Sequence[Row], size: int, up
     if is_share(field):
         return _linear(NAMES.get(field, field) + ", %", [100 * v for v in values], size, upright)
     scale, title = _unit(field, rows)
+    if field.startswith("energy_") and any(row["energy_source"] == "estimated" for row in rows):
+        title += ", estimated"
     return _logarithmic(title, values, scale, size, upright)
 
 
@@ -89,7 +91,8 @@ def _logarithmic(title: str, values: Sequence[float], scale: float, size: int, u
 
     ticks = _ticks(10**low * scale, 10**high * scale, lambda v: at(v / scale), upright) if finite else []
     edges = [(at(v), text) for v, text in ((0.0, "0"), (math.inf, INFINITE)) if v in values]
-    return Axis(f"{title} (logarithmic)", at, sorted(ticks + edges))
+    ticks = [t for t in ticks if all(_room(t, edge, upright) for edge in edges)]
+    return Axis(f"{title}, logarithmic", at, sorted(ticks + edges))
 
 
 def _ticks(low: float, high: float, at: Callable[[float], int], upright: bool) -> list[tuple[int, str]]:
@@ -98,11 +101,15 @@ def _ticks(low: float, high: float, at: Callable[[float], int], upright: bool) -
     for every, factors in STEPS:
         values = [v for power in powers if power % every == 0 for f in factors if low <= (v := f * 10.0**power) <= high]
         found = [(at(v), _plain(v)) for v in values]
-        apart = (b - a - (2 if upright else (len(s) + len(t)) / 2 + 2) for (a, s), (b, t) in pairwise(found))
-        if len(found) >= 2 and all(free >= 0 for free in apart):
+        if len(found) >= 2 and all(_room(a, b, upright) for a, b in pairwise(found)):
             return found
     middle = math.sqrt(low * high)
     return [(at(middle), _plain(middle))]
+
+
+def _room(a: tuple[int, str], b: tuple[int, str], upright: bool) -> bool:
+    """Whether two ticks leave two characters, or a line, between their texts."""
+    return abs(a[0] - b[0]) >= (2 if upright else (len(a[1]) + len(b[1])) / 2 + 2)
 
 
 def _plain(value: float) -> str:

@@ -39,19 +39,19 @@ def distinct(identities: Mapping[int, Identity], base: Any = named) -> dict[int,
         same = [number for number, found in labels.items() if found == label]
         if len(same) < 2:
             continue
-        flat = {number: dict(_flat(identities[number])) for number in same}
-        keys = sorted({k for values in flat.values() for k in values})
-        differ = [k for k in keys if len({_plain(values.get(k)) for values in flat.values()}) > 1]
+        flattened = {number: dict(flat(identities[number])) for number in same}
+        keys = sorted({k for values in flattened.values() for k in values})
+        differ = [k for k in keys if len({_plain(values.get(k)) for values in flattened.values()}) > 1]
         for number in same:
-            added = ", ".join(f"{k.rpartition('.')[2]}={_short(flat[number].get(k))}" for k in differ[:4])
+            added = ", ".join(f"{k.rpartition('.')[2]}={short(flattened[number].get(k))}" for k in differ[:4])
             labels[number] = f"{label[:-1]}, {added})" if label.endswith(")") and base is strategy else f"{label} ({added})"
     return labels
 
 
-def _flat(value: Identity, prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flat(value: Identity, prefix: str = "") -> Iterable[tuple[str, Any]]:
     for key, inner in value.items():
         if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{prefix}{key}.")
+            yield from flat(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", inner
 
@@ -66,7 +66,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """Hashes and other long values cut to what tells them apart."""
     text = _plain(value)
     return text[:8] if re.fullmatch(r"[0-9a-f]{16,}", text) else text[:24]

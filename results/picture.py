@@ -10,11 +10,11 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from results.axes import Axis, axis
 from results.report import Row, apart
-from results.wording import cell_name
+from results.wording import cell_name, short_names
 
 WIDEST, NARROWEST = 160, 40
 HEAD, SCALE = 1, 21  # lines above the axis, where a name may stand; lines of the axis
@@ -69,7 +69,7 @@ def _why_not(absent: Sequence[Row], rows: Sequence[Row], fields: Sequence[str]) 
         missing = next((f for f in fields if row[f] is None), None)
         code = "partial" if row["partial"] else f"no {missing}: {row['reasons'].get(missing, 'unknown')}"
         why.setdefault(code, []).append(cell_name(row, rows))
-    return "; ".join(f"{', '.join(names)} ({code})" for code, names in why.items())
+    return "; ".join(f"{'every cell' if len(names) == len(rows) else ', '.join(names)} ({code})" for code, names in why.items())
 
 
 @dataclass
@@ -98,6 +98,8 @@ class _Picture:
     """A grid of characters with styles, as `rich` names them, on which later things are only written where there is room."""
 
     def __init__(self, rows: Sequence[Row], width: int, x: str, y: str):
+        short = short_names(rows)
+        rows = [row | {f: short.get(row[f], row[f]) for f in ("model", "strategy")} for row in rows]
         self.rows, self.x, self.y = rows, x, y
         heights = [v for row in rows for v in ((row["accuracy_low"], row["accuracy_high"], row[y]) if y == "accuracy" else (row[y],))]
         self.up: Axis = axis(y, heights, rows, SCALE, upright=True)
@@ -173,9 +175,10 @@ class _Picture:
         first, style = place.rows[0], self._style(place.rows[0], thin=True)
         names = [cell_name(row, self.rows, model=not self.by_mark) for row in place.rows]
         marks = ["" if self._mark(row) == self._mark(first) else f"{self._mark(row)} " for row in place.rows]
-        whole = ", ".join(mark + name for mark, name in zip(marks, names, strict=True))
+        parts = [mark + name for mark, name in zip(marks, names, strict=True)]
+        whole, least = ", ".join(parts), ", ".join(parts[: sum(row["frontier"] for row in place.rows) or 1])
         if not (self.crowded and first["frontier"]):
-            for text in dict.fromkeys([whole, names[0]]):
+            for text in dict.fromkeys([whole, least]):
                 if self._write(text, place, style):
                     return
         if first["frontier"]:
@@ -248,9 +251,9 @@ class _Picture:
 
 
 def _filled(words: Sequence[str], width: int) -> list[str]:
-    """Words, none of them broken, on as few lines as they need."""
+    """Words, none of them broken, on as few lines as they need; a word wider than a line ends in an ellipsis."""
     made = [""]
-    for word in words:
+    for word in (w if len(w) <= width else w[: width - 1] + "…" for w in words):
         if made[-1] and len(made[-1]) + 3 + len(word) > width:
             made.append("")
         made[-1] += ("   " if made[-1] else "") + word
@@ -265,7 +268,7 @@ def _ansi(lines: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
     console = Console(file=out, force_terminal=True, color_system="standard", no_color=False, width=WIDEST + 1)
     for parts in lines:
         text = Text()
-        for chars, style in parts:
-            text.append(chars, style)
+        for style, run in groupby(parts, key=lambda part: part[1]):
+            text.append("".join(chars for chars, _ in run), style)
         console.print(text, no_wrap=True, highlight=False)
     return [line.rstrip() for line in out.getvalue().splitlines()]

@@ -16,7 +16,7 @@ from results import advice
 from results import picture as frontier
 from results.reasons import words
 from results.report import FIELDS, Row
-from results.wording import INFINITE, MISSING, cell_name, energy_mark, mode, money_scale, number, same, si_scale
+from results.wording import INFINITE, MISSING, cell_name, energy_mark, mode, money_scale, number, same, short_names, si_scale
 
 Format = Literal["table", "markdown", "json", "csv"]
 FORMATS = ("table", "markdown", "json", "csv")
@@ -33,7 +33,7 @@ def render(rows: Sequence[Row], format: str = "table", width: int | None = None,
     if format == "json":
         return json.dumps(plain(rows), indent=2, ensure_ascii=False)
     if format == "csv":
-        return _csv(rows)
+        return as_csv(rows)
     if format not in FORMATS:
         raise unknown("format", format, FORMATS, "--format")
     width = width or shutil.get_terminal_size((120, 40)).columns
@@ -64,12 +64,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[Row], fields: Sequence[str] = FIELDS) -> str:
+    """Rows as CSV; lists and mappings inside them as JSON."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    writer.writerow(fields)
     for row in rows:
-        cells = (plain(row[f]) for f in FIELDS)
+        cells = (plain(row[f]) for f in fields)
         writer.writerow([json.dumps(c, ensure_ascii=False) if isinstance(c, (dict, list)) else "" if c is None else c for c in cells])
     return out.getvalue().rstrip("\n")
 
@@ -98,12 +99,12 @@ class _Block:
 def _block(rows: Sequence[Row], format: str, width: int, several: bool) -> _Block:
     columns = _columns(rows, {}) if format == "markdown" else _fitting(rows, width)
     title = _title(rows, several)
-    lines = [f"### {title}", "", *_markdown(columns, rows)] if format == "markdown" else [title, "", *_text(columns, rows)]
+    lines = [f"### {title}", "", *marked_down(columns, rows)] if format == "markdown" else [title, "", *aligned(columns, rows)]
     return _Block(lines, advice.sentences(rows), _notes(rows, columns))
 
 
 def _with_notes(lines: Sequence[str], notes: Sequence[str], format: str, width: int) -> str:
-    below = [f"- {n}" for n in notes] if format == "markdown" else [line for n in notes for line in _wrapped(n, width)]
+    below = [f"- {n}" for n in notes] if format == "markdown" else [line for n in notes for line in wrapped(n, width)]
     return "\n".join([*lines, *([""] if lines and below else []), *below])
 
 
@@ -184,38 +185,23 @@ def _money(rows: Sequence[Row], field: str, name: str, worth: int) -> Column:
 def _fitting(rows: Sequence[Row], width: int) -> list[Column]:
     """The columns that fit: names are shortened first, as far as they stay different, then columns go, the least worth first."""
     kept = _columns(rows, {})
-    if _total(kept, rows) > width:
-        kept = _columns(rows, _short_names(rows))
-    while _total(kept, rows) > width and len(kept) > 4:
+    if total_width(kept, rows) > width:
+        kept = _columns(rows, short_names(rows))
+    while total_width(kept, rows) > width and len(kept) > 4:
         kept.remove(min(kept, key=lambda c: c.worth))
     return kept
 
 
-def _total(columns: Sequence[Column], rows: Sequence[Row]) -> int:
+def total_width(columns: Sequence[Column], rows: Sequence[Row]) -> int:
     return sum(_widths(columns, rows)) + 2 * (len(columns) - 1)
-
-
-def _short_names(rows: Sequence[Row]) -> dict[str, str]:
-    """Models without their owner, strategies with only the parameters that tell them apart (`beam(width=4, …)`)."""
-    names = {m: m.rpartition("/")[2] for m in dict.fromkeys(row["model"] for row in rows) if not m.startswith("perpass/")}
-    short = names if len(set(names.values())) == len(names) else {}
-    strategies: dict[str, list[str]] = {}
-    for label in dict.fromkeys(row["strategy"] for row in rows):
-        strategies.setdefault(label.partition("(")[0], []).append(label)
-    for name, labels in strategies.items():
-        inside = {label: label.removeprefix(f"{name}(").removesuffix(")").split(", ") for label in labels if "(" in label}
-        common = set.intersection(*(set(p) for p in inside.values())) if len(inside) > 1 else set()
-        for label, params in inside.items():
-            kept = [p for p in params if p not in common] if len(inside) > 1 else params[:1] if len(label) > 24 else params
-            short[label] = f"{name}({', '.join([*kept, *(['…'] if len(kept) < len(params) else [])])})"
-    return short
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
     return [max(len(text) for text in (*c.header.split("\n"), *(c.text(row) for row in rows))) for c in columns]
 
 
-def _text(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+def aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """Lines of a table for a terminal: two lines of header, a rule, the rows."""
     widths = _widths(columns, rows)
 
     def line(texts: Sequence[str]) -> str:
@@ -227,7 +213,8 @@ def _text(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     return [line([h[0] for h in heads]), line([h[1] for h in heads]), rule, *(line([c.text(row) for c in columns]) for row in rows)]
 
 
-def _markdown(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+def marked_down(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """Lines of the same table in Markdown."""
     def line(texts: Sequence[str]) -> str:
         return "| " + " | ".join(t.replace("|", "\\|").replace("*", "\\*") for t in texts) + " |"
 
@@ -238,11 +225,12 @@ def _markdown(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
+    """A note as lines of at most `width` characters."""
     import textwrap
 
     kept = text.replace(" %", "\u00a0%")  # a number and its percent sign stay together
-    return [line.replace("\u00a0%", " %") for line in textwrap.wrap(kept, width, subsequent_indent="  ")] or [""]
+    return [line.replace("\u00a0%", " %") for line in textwrap.wrap(kept, width, subsequent_indent="  ", break_on_hyphens=False)] or [""]
 
 
 # --- words below ------------------------------------------------------------------------------------------------------------------------

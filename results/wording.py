@@ -65,6 +65,22 @@ def cell_name(row: Row, rows: Sequence[Row], model: bool = True) -> str:
     return " ".join(mode(row) if f == "mode" else str(row[f]) for f in fields if model or f != "model")
 
 
+def short_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Models without their owner, strategies with only the parameters that tell them apart (`beam(width=4, …)`)."""
+    names = {m: m.rpartition("/")[2] for m in dict.fromkeys(row["model"] for row in rows) if not m.startswith("perpass/")}
+    short = names if len(set(names.values())) == len(names) else {}
+    strategies: dict[str, list[str]] = {}
+    for label in dict.fromkeys(row["strategy"] for row in rows):
+        strategies.setdefault(label.partition("(")[0], []).append(label)
+    for name, labels in strategies.items():
+        inside = {label: label.removeprefix(f"{name}(").removesuffix(")").split(", ") for label in labels if "(" in label}
+        common = set.intersection(*(set(p) for p in inside.values())) if len(inside) > 1 else set()
+        for label, params in inside.items():
+            kept = [p for p in params if p not in common] if len(inside) > 1 else params[:1] if len(label) > 24 else params
+            short[label] = f"{name}({', '.join([*kept, *(['…'] if len(kept) < len(params) else [])])})"
+    return short
+
+
 def listed(words: Sequence[str], most: int = 3) -> str:
     """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
     if len(words) > most:

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from results.report import Row
 
 Command = tuple[str, list[str]]  # what it shows, and its words
-OTHER_AXES = {"energy_j": "the same in joules", "cost_usd": "the same in dollars", "flop": "the same in FLOPs"}
+OTHER_AXES = {
+    "energy_j": "the same in joules",
+    "cost_usd": "the same in dollars",
+    "flop": "the same in FLOPs",
+    "output_tokens": "the same in tokens",
+}
 COLUMN = 27
 
 

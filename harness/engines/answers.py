@@ -89,5 +89,7 @@ class Answers:
         if best is None:
             return None
         count, length = best.first(most - len(best.prefix))
+        while count and best.ids[count - 1] in self._hidden:
+            count -= 1
         before = Prompt(prompt.turns, best.prefix, prompt.raw)
         return Seam(before, tuple(best.ids[:count]), prompt.prefix[len(best.prefix) + length :]) if count else None

@@ -14,9 +14,10 @@ pipeline_tag: text-generation
 
 # perpass/{name}
 
-A tiny language model, trained from scratch, that solves short arithmetic word problems. It is a *real* model (a byte-level BPE tokenizer,
-a Llama transformer, real errors) that runs anywhere, so that the whole benchmark can be run and tested without a download. It is good for
-nothing else: it knows no language beyond its stories, and no facts.
+A tiny language model, trained from scratch, that solves short arithmetic word problems and follows ten procedures of ProcBench, one
+question or up to three at a time. It is a *real* model (a tokenizer of words and bytes, a Llama transformer, real errors) that runs
+anywhere, so that the whole benchmark can be run and tested without a download. It is good for nothing else: it knows no language beyond
+its stories, and no facts.
 
 | | |
 | --- | --- |
@@ -32,7 +33,8 @@ nothing else: it knows no language beyond its stories, and no facts.
 | --- | --- |
 | command | `{command}` |
 | data | generated conversations, `harness/reference/data.py`: {mix} |
-| operations | 1 to 6 per problem, uniform; whole numbers from 0 to 999 |
+| word problems | 1 to 6 operations, uniform; whole numbers from 0 to 999 |
+| procedures | {procedures}; 2 to 8 steps, uniform; brief instructions |
 | seed | {seed} |
 | steps | {steps:,} |
 | tokens | {tokens:,} (of them {learned:,} with a loss), {documents:,} documents, generated as needed |
@@ -45,17 +47,18 @@ nothing else: it knows no language beyond its stories, and no facts.
 
 ## Separation of training and test
 
-A problem's expression (start and operations, not its wording) is hashed; the tenth of all expressions in bucket 0 is only ever asked by the
-`arithmetic` task, the rest only ever trained on. Checked while training: {train_questions:,} training questions against {test_questions:,}
-test questions (sizes and seeds: {test_tasks}); in common: **{shared}**. What is held out are whole problems: a single step such as
-`12 + 5 = 17` may well occur inside a longer training problem.
+A word problem's expression (start and operations, not its wording) is hashed, and so are a procedure's data; the tenth in bucket 0 is only
+ever asked by the `arithmetic` and `procbench` tasks, the rest only ever trained on. Checked while training: {train_questions:,} training
+questions against {test_questions:,} test questions ({test_tasks}); in common: **{shared}**. What is held out are whole problems: a single
+step such as `12 + 5 = 17` may well occur inside a longer training problem.
 """
 
 USE = """
 ## Use
 
-Chat turns are `<|role|>text<|end|>`; three prompts were trained (`harness/prompts.py`): step by step, direct, and self-judgement. Intended
-for benchmarking, tests and teaching of inference strategies. Not for answering anyone's questions.
+Chat turns are `<|role|>text<|end|>`; three prompts were trained (`harness/prompts.py`): step by step, direct, and self-judgement, the first
+two also on REST's several questions. Intended for benchmarking, tests and teaching of inference strategies. Not for answering anyone's
+questions.
 """
 
 
@@ -65,20 +68,26 @@ def text(facts: Mapping[str, Any], accuracy: Mapping[str, Any] | None) -> str:
     `facts["selection"]`, where there is one, says how this checkpoint was chosen among others: added by hand to training.json.
     """
     chosen = f"{facts['selection']}\n\n" if facts.get("selection") else ""
-    return HEAD.format(**facts) + "\n## Accuracy\n\n" + chosen + (_table(accuracy) if accuracy else "Not measured yet.\n") + USE
+    return HEAD.format(**facts) + "\n## Accuracy\n\n" + chosen + (_accuracy(accuracy) if accuracy else "Not measured yet.\n") + USE
 
 
-def _table(accuracy: Mapping[str, Any]) -> str:
-    modes = accuracy["modes"]
+def _accuracy(accuracy: Mapping[str, Any]) -> str:
+    tables = "\n\n".join(map(table, accuracy["tables"]))
+    return f"On problems kept from training, with Wilson 95 % intervals.\n\n{tables}\n\n{accuracy['note']}\n"
+
+
+def table(measured: Mapping[str, Any]) -> str:
+    """One table of measured accuracy in Markdown: a row per stratum, a column per mode."""
+    modes = measured["modes"]
     strata = list(next(iter(modes.values())))
     lines = [
-        f"On {accuracy['problems']} held-out problems of the `arithmetic` task ({accuracy['task']}), with Wilson 95 % intervals:",
+        f"{measured['title']}:",
         "",
-        "| operations | " + " | ".join(modes) + " |",
+        f"| {measured['strata']} | " + " | ".join(modes) + " |",
         "| --- |" + " --- |" * len(modes),
     ]
     lines += [f"| {stratum} | " + " | ".join(_share(modes[mode][stratum]) for mode in modes) + " |" for stratum in strata]
-    return "\n".join([*lines, "", accuracy["note"], ""])
+    return "\n".join(lines)
 
 
 def _share(cell: Mapping[str, float]) -> str:

@@ -17,7 +17,16 @@ from tasks.types import Prompt, Turn
 
 OPERATIONS = range(1, 7)
 STEPS = range(2, 9)  # of procedures
-MIX = {"cot": 0.20, "direct": 0.10, "judge": 0.06, "drill": 0.12, "procedure": 0.30, "procedure direct": 0.10, "several": 0.09, "several direct": 0.03}
+MIX = {
+    "cot": 0.20,
+    "direct": 0.10,
+    "judge": 0.06,
+    "drill": 0.12,
+    "procedure": 0.30,
+    "procedure direct": 0.10,
+    "several": 0.09,
+    "several direct": 0.03,
+}
 DRILL = "Calculate line by line."
 VERDICT_WEIGHT = 5.0  # a verdict is one token among the hundred of a batch row: without a weight it is learned last
 

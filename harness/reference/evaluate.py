@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,16 +17,19 @@ from scipy.stats import binomtest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness import prompts
+from harness.reference import card
 from harness.reference.data import OPERATIONS, Document, document
 from harness.reference.export import write_accuracy
 from perpass.errors import UserError
 from tasks.arithmetic import Arithmetic
+from tasks.procbench.task import ProcBench
+from tasks.rest import Rest
 from tasks.stories import stories
-from tasks.types import Outcome, Problem, Prompt, Reply
+from tasks.types import Outcome, Problem, Prompt, Reply, Task
 
 HERE = Path(__file__).parent
 BATCH = 100
-NEW_TOKENS = 160  # the longest trained answer has about 95
+NEW_TOKENS = 320  # the longest trained answers, to three questions, have about 290
 TEMPERATURE = 0.8
 
 
@@ -66,43 +69,71 @@ class Model:
             yield Reply(self.tokenizer.decode(row, skip_special_tokens=True), finish)
 
 
-Verdicts = list[tuple[int, bool]]  # (operations, right)
+Verdicts = list[tuple[str, bool]]  # (stratum, right), one per item
+Mode = Callable[[str, str], Prompt]
+SHORT = (2, 6)  # ProcBench's short problems
 
 
-def measure(model: Model, size: int = 3000, seed: int = 0) -> dict[str, Any]:
-    """Accuracy by number of operations, with Wilson 95 % intervals: step by step, direct, sampled, and as a judge of answers."""
-    task = Arithmetic(size=size, seed=seed)
-    problems = task.problems()
+def measure(model: Model, size: int = 1500, seed: int = 0) -> dict[str, Any]:
+    """Accuracy with Wilson 95 % intervals in three tables: word problems, procedures, several questions at once; and as a judge.
+
+    `size` is the number of word problems; the other tables have as many questions, or nearly.
+    """
     torch.manual_seed(seed)
+    arithmetic = Arithmetic(size=size, seed=seed)
+    procedures = ProcBench(source="generated", instructions="brief", steps=SHORT, size=min(size, 600), seed=seed)
+    stories, note = _stories(model, arithmetic, seed)
+    asked = {"step by step, greedy": prompts.step_by_step, "direct, greedy": prompts.direct}
+    several = [Rest(base={**arithmetic.spec, "size": max(size // (2 * s), s)}, s=s) for s in (1, 2, 3)]
+    by_count = {mode: [v for task in several for v in _answered(model, task, ask, str(task.items))] for mode, ask in asked.items()}
+    return {
+        "tables": [
+            _table(f"`arithmetic`, {size} problems, seed {seed}", "operations", stories),
+            _table(
+                f"`procbench`, generated, {SHORT[0]} to {SHORT[1]} steps, {len(procedures.problems())} problems, seed {seed}",
+                "procedure",
+                {mode: _answered(model, procedures, ask, "procedure") for mode, ask in asked.items()},
+            ),
+            _table("`rest` over `arithmetic`: accuracy per question", "questions at once", by_count),
+        ],
+        "note": note,
+    }
+
+
+def _stories(model: Model, task: Arithmetic, seed: int) -> tuple[dict[str, Verdicts], str]:
+    problems = task.problems()
     asked = [prompts.step_by_step(p.question, p.answer_format) for p in problems]
     sampled = model.reply(asked, TEMPERATURE)
-    right = _judged(task, problems, sampled)
+    right = _judged(task, problems, sampled, "operations")
     own = model.reply([prompts.judge(a, reply.text) for a, reply in zip(asked, sampled, strict=True)])
+    trusted = [truth for (_, truth), reply in zip(right, own, strict=True) if _yes(reply)]
     modes = {
-        "step by step, greedy": _judged(task, problems, model.reply(asked)),
+        "step by step, greedy": _judged(task, problems, model.reply(asked), "operations"),
         f"step by step, T={TEMPERATURE}": right,
-        "direct, greedy": _judged(task, problems, model.reply([prompts.direct(p.question, p.answer_format) for p in problems])),
-        "judge, made-up solutions": _verdicts(model, size, seed),
+        "direct, greedy": _answered(model, task, prompts.direct, "operations"),
+        "judge, made-up solutions": _verdicts(model, len(problems), seed),
         "judge, own solutions": [(n, _yes(reply) == truth) for (n, truth), reply in zip(right, own, strict=True)],
     }
-    trusted = [truth for (_, truth), reply in zip(right, own, strict=True) if _yes(reply)]
     note = (
         "The judge columns are the share of right verdicts: on solutions of which half were corrupted, and on the model's own samples, "
         f"of which {sum(t for _, t in right) / len(right):.1%} are correct; "
         f"of those that it calls correct, {sum(trusted) / max(len(trusted), 1):.1%} are."
     )
-    return {
-        "task": f"size {size}, seed {seed}",
-        "problems": len(problems),
-        "note": note,
-        "modes": {mode: _by_operations(verdicts) for mode, verdicts in modes.items()},
-    }
+    return modes, note
 
 
-def _judged(task: Arithmetic, problems: Sequence[Problem], replies: Sequence[Reply]) -> Verdicts:
+def _answered(model: Model, task: Task, ask: Mode, stratum: str) -> Verdicts:
+    """Greedy answers to all problems of `task`, judged."""
+    problems = task.problems()
+    return _judged(task, problems, model.reply([ask(p.question, p.answer_format) for p in problems]), stratum)
+
+
+def _judged(task: Task, problems: Sequence[Problem], replies: Sequence[Reply], stratum: str) -> Verdicts:
+    """A verdict per item; its stratum is the problem's `meta[stratum]`, or `stratum` itself where it has none."""
+
     async def judge() -> Verdicts:
         found = [await task.judge(p, r) for p, r in zip(problems, replies, strict=True)]
-        return [(int(p.meta["operations"]), j.items[0] is Outcome.CORRECT) for p, j in zip(problems, found, strict=True)]
+        return [(p.meta.get(stratum, stratum), o is Outcome.CORRECT) for p, j in zip(problems, found, strict=True) for o in j.items]
 
     return asyncio.run(judge())
 
@@ -111,9 +142,10 @@ def _verdicts(model: Model, size: int, seed: int) -> Verdicts:
     """Judgements of solutions to held-out problems, half of them corrupted in the way of the training data."""
     rng = random.Random(f"judge/{seed}")
     count = size // len(OPERATIONS)
-    documents: list[tuple[int, Document]] = []
+    documents: list[tuple[str, Document]] = []
     for n in OPERATIONS:
-        documents += [(n, document(rng, "judge", chain, question)) for chain, question in islice(stories(rng, n, held_out=True), count)]
+        drawn = islice(stories(rng, n, held_out=True), count)
+        documents += [(str(n), document(rng, "judge", chain, question)) for chain, question in drawn]
     replies = model.reply([Prompt(turns=d.turns[:-1]) for _, d in documents])
     return [(n, reply.text.strip() == d.turns[-1].content) for (n, d), reply in zip(documents, replies, strict=True)]
 
@@ -122,9 +154,12 @@ def _yes(reply: Reply) -> bool:
     return reply.text.strip() == "yes"
 
 
-def _by_operations(verdicts: Verdicts) -> dict[str, dict[str, float]]:
-    strata = {str(n): [right for m, right in verdicts if m == n] for n in OPERATIONS}
-    return {name: _share(rights) for name, rights in (strata | {"all": [right for _, right in verdicts]}).items()}
+def _table(title: str, strata: str, modes: dict[str, Verdicts]) -> dict[str, Any]:
+    names = sorted({stratum for verdicts in modes.values() for stratum, _ in verdicts})
+    shares = {mode: {name: _share([right for n, right in verdicts if n == name]) for name in names} for mode, verdicts in modes.items()}
+    for mode, verdicts in modes.items():
+        shares[mode]["all"] = _share([right for _, right in verdicts])
+    return {"title": title, "strata": strata, "modes": shares}
 
 
 def _share(rights: Sequence[bool]) -> dict[str, float]:
@@ -136,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Exit code 2 for a bad value or a missing model."""
     parser = argparse.ArgumentParser(prog="python -m harness.reference.evaluate", description="Measure a reference model; writes its card.")
     parser.add_argument("model", help="a size (nano, …) or a folder")
-    parser.add_argument("--size", type=int, default=3000, help="number of problems")
+    parser.add_argument("--size", type=int, default=1500, help="number of word problems")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dry", action="store_true", help="print the table, write nothing")
@@ -147,8 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    for mode, cells in accuracy["modes"].items():
-        print(f"{mode:28}", *(f"{name} {cell['share']:.1%}" for name, cell in cells.items()), sep="  ")
+    print("\n\n".join(map(card.table, accuracy["tables"])), end="\n\n")
     print(accuracy["note"])
     if not given.dry:
         write_accuracy(folder, accuracy)

@@ -30,6 +30,7 @@ from harness.reference.export import export, load_state, save_state
 from harness.reference.sizes import SIZES, Size, config
 from perpass.errors import UserError, unknown
 from tasks.arithmetic import Arithmetic
+from tasks.procbench.procedures import PROCEDURES
 from tasks.procbench.task import ProcBench
 from tasks.types import Task
 
@@ -240,6 +241,7 @@ class Trainer:
             "longest": progress.longest,
             "command": f"python -m harness.reference.train {options.size} {horizon} --threads {options.threads}{flags}",
             "mix": ", ".join(f"{kind} {share:.0%}" for kind, share in MIX.items()),
+            "procedures": ", ".join(PROCEDURES),
             "seed": options.seed,
             "steps": progress.step,
             "tokens": progress.tokens,

@@ -33,7 +33,8 @@ def score(gold: Mapping[str, Any], predicted: Mapping[str, Any]) -> dict[str, fl
 def equal(gold: Any, found: Any) -> bool:
     """Whether a found state is the gold one: strings as strings, numbers as whole numbers, lists element by element as strings."""
     if isinstance(gold, (list, tuple)):
-        return isinstance(found, (list, tuple)) and len(gold) == len(found) and all(str(a) == str(b) for a, b in zip(gold, found, strict=True))
+        same_length = isinstance(found, (list, tuple)) and len(gold) == len(found)
+        return same_length and all(str(a) == str(b) for a, b in zip(gold, found, strict=True))
     if isinstance(gold, int):
         try:
             return gold == int(found)

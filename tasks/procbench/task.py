@@ -102,7 +102,7 @@ def _official(chosen: Sequence[str], low: int, high: int) -> tuple[Sequence[Prob
 
 
 def _generated(chosen: Sequence[str], steps: range, instructions: Instructions, size: int, seed: int) -> Sequence[Problem]:
-    """`size` problems, no two equal. Growing `size` keeps what was there: a problem depends on its place within its kind and earlier ones."""
+    """`size` problems, no two equal. Growing `size` keeps what was there: each depends on earlier ones only."""
     kinds = [(name, n) for n in steps for name in chosen]
     share, rest = divmod(size, len(kinds))
     found = []

@@ -27,6 +27,8 @@ from harness.reference.data import MIX, corrupted, documents  # noqa: E402
 from harness.reference.sizes import SIZES, config  # noqa: E402
 from perpass.errors import UserError  # noqa: E402
 from tasks.arithmetic import Arithmetic  # noqa: E402
+from tasks.procbench.task import STATE_FORMAT, ProcBench  # noqa: E402
+from tasks.rest import REST_FORMAT, merged  # noqa: E402
 from tasks.stories import draw_chain  # noqa: E402
 
 NANO = Path(train.__file__).parent / "nano"
@@ -70,11 +72,14 @@ def test_documents_use_the_strategies_prompts():
     for document in islice(documents("prompts"), 300):
         if document.kind == "drill":
             continue
-        if document.kind == "direct":
-            assert document.turns[:-1] == prompts.direct(document.question, "Put your final answer within \\boxed{}.").turns
-            assert re.fullmatch(r"\\boxed\{\d+\}", document.turns[-1].content)
+        question = document.questions[0] if len(document.questions) == 1 else merged(document.questions)
+        form = "Put your final answer within \\boxed{}."
+        form = STATE_FORMAT if document.kind.startswith("procedure") else REST_FORMAT if len(document.questions) > 1 else form
+        if "direct" in document.kind:
+            assert document.turns[:-1] == prompts.direct(question, form).turns
+            assert re.fullmatch(r"(\\boxed\{.+\}\n?)+", document.turns[-1].content)
         else:
-            assert document.turns[0].content == f"{document.question}\n{prompts.STEP_BY_STEP} Put your final answer within \\boxed{{}}."
+            assert document.turns[:1] == prompts.step_by_step(question, form).turns
         if document.kind == "judge":
             assert document.turns[2].content == prompts.JUDGE
 
@@ -100,8 +105,22 @@ def test_a_corrupted_solution_ends_wrong_and_carries_its_error_on():
 
 
 def test_no_training_question_is_a_test_question():
-    asked = {p.question for p in Arithmetic(size=3000).problems()}
-    assert not asked & {d.question for d in islice(documents("separate"), 20_000)}
+    tasks = (Arithmetic(size=3000), ProcBench(source="generated", instructions="brief", steps=(2, 8), size=700, seed=9))
+    asked = {p.question for task in tasks for p in task.problems()}
+    assert not asked & {question for d in islice(documents("separate"), 20_000) for question in d.questions}
+
+
+def test_several_questions_are_answered_in_order():
+    several = [d for d in islice(documents("several"), 400) if d.kind == "several direct"]
+    assert {len(d.questions) for d in several} == {2, 3}
+    for document in several:
+        assert document.turns[-1].content.count("\\boxed{") == len(document.questions)
+
+
+def test_a_procedure_is_written_a_state_per_line():
+    written = [d.turns[-1].content for d in islice(documents("states"), 300) if d.kind == "procedure"]
+    assert {text.count("\n") for text in written} == set(range(1, 8))  # 2 to 8 steps
+    assert all(text.splitlines()[-1].startswith("\\boxed{") for text in written)
 
 
 def test_drills_are_right_lines():
@@ -146,6 +165,13 @@ def test_any_text_round_trips(auto, text):
     assert auto.decode(auto.encode(text, add_special_tokens=False)) == text
 
 
+@pytest.mark.parametrize("string", ["roivthe", "pdrhast", "inonat", "---x-", "0001111"])
+def test_what_procedures_work_on_is_spelled_the_same_wherever_it_is_cut(auto, string):
+    whole = auto.encode("String:\n" + string, add_special_tokens=False)[-len(string) :]
+    assert [auto.decode([i]) for i in whole] == list(string)
+    assert auto.encode("\n" + string[3:], add_special_tokens=False)[-len(string) + 3 :] == whole[3:]
+
+
 def test_every_digit_is_a_token(auto):
     pieces = [auto.decode([i]) for i in auto.encode("1234 + 56 = 1290\\boxed{1290}", add_special_tokens=False)]
     assert [p for p in pieces if any(c.isdigit() for c in p)] == list("1234561290" + "1290")
@@ -170,7 +196,7 @@ def test_chat_template_and_training_layout_agree(auto, learned):
 def test_template_text(auto):
     turns = [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}]
     assert auto.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) == "<|system|>S<|end|><|user|>U<|end|><|assistant|>"
-    assert (auto.eos_token, auto.pad_token, len(auto)) == ("<|end|>", "<|pad|>", 512)
+    assert (auto.eos_token, auto.pad_token) == ("<|end|>", "<|pad|>") and len(auto) <= tok.VOCABULARY
 
 
 # training
@@ -260,7 +286,7 @@ def test_it_really_solves_problems_better_step_by_step(nano):
 
     def share(ask, operations: str) -> float:
         chosen = [p for p in problems if p.meta["operations"] == operations]
-        judged = evaluate._judged(task, chosen, nano.reply([ask(p.question, p.answer_format) for p in chosen]))
+        judged = evaluate._judged(task, chosen, nano.reply([ask(p.question, p.answer_format) for p in chosen]), "operations")
         return sum(right for _, right in judged) / len(judged)
 
     assert share(prompts.step_by_step, "1") >= 0.7

@@ -55,7 +55,7 @@ def test_it_marks_the_frontier_and_says_what_marks_mean(rows: list[report.Row]) 
     assert "* on the frontier of accuracy ↑, flop ↓." in text
     assert "p partial, off the frontier" in text and "infrastructure" in text
     assert "75.0 (" in text and "25.0 (" in text
-    assert "Cheapest at ≥ 65 % accuracy: perpass/mini cot, 75.0 % for 10.0 MFLOP an item." in text
+    assert "At ≥ 25.0 % accuracy, perpass/nano cot is the least to compute (4.00 MFLOP per correct answer)" in " ".join(text.split())
 
 
 def test_what_is_missing_is_a_dash_with_its_reason(rows: list[report.Row]) -> None:
@@ -83,10 +83,10 @@ def test_csv_has_a_column_per_field(rows: list[report.Row]) -> None:
     assert any(r["flop_of_pass"] == "inf" for r in read)
 
 
-def test_numbers_have_three_digits_and_one_scale_per_column() -> None:
-    assert [table._number(v) for v in (0.0, 0.01234, 3.14159, 42.0, 31415.9)] == ["0", "0.0123", "3.14", "42.0", "31,416"]
-    assert table._scale([2e9, 5e9, None, float("inf")]) == (1e-9, "G")
-    assert table._number(None) == "–" and table._number(float("inf")) == "∞"
+def test_only_the_terminals_table_is_drawn(rows: list[report.Row]) -> None:
+    assert "┤" not in table.render(rows, "table", 120) and "┤" in table.render(rows, "table", 120, drawn=True)
+    for format in ("json", "csv", "markdown"):
+        assert table.render(rows, format, drawn=True, colour=True) == table.render(rows, format)
 
 
 def test_no_cells_and_no_such_format() -> None:

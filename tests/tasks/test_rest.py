@@ -51,7 +51,8 @@ def test_the_text_is_the_protocols():
 
 def test_answers_are_the_first_boxes_in_order():
     task = rest(3)
-    assert task.extract("<think>\\boxed{9}</think> \\boxed{1} then \\boxed{\\frac{1}{2}} and \\boxed{3} \\boxed{4}") == ("1", "\\frac{1}{2}", "3")
+    text = "<think>\\boxed{9}</think> \\boxed{1} then \\boxed{\\frac{1}{2}} and \\boxed{3} \\boxed{4}"
+    assert task.extract(text) == ("1", "\\frac{1}{2}", "3")
     assert task.extract("\\boxed{1}") == ("1", None, None)
     assert task.extract("\\boxed{1} \\boxed{2 and \\boxed{3}") == ("1", None, None)  # stops at the box that is never closed
     assert task.extract("12 and 13") == (None, None, None)

@@ -313,12 +313,13 @@ class Conformance:
             calls = [asyncio.ensure_future(case.engine.generate(p, endless, 0)) for p in questions(16)]
             while case.busy and not case.busy():
                 await asyncio.sleep(0.01)
+                assert not any(call.done() for call in calls), [call.exception() for call in calls if call.done()]
             await asyncio.sleep(0.05 if case.folder else 0)
             begin = time.monotonic()
             for call in calls:
                 call.cancel()
             ended = await asyncio.gather(*calls, return_exceptions=True)
-            assert all(isinstance(e, asyncio.CancelledError) for e in ended)
+            assert all(isinstance(e, asyncio.CancelledError) for e in ended), ended
             while case.busy and case.busy():
                 await asyncio.sleep(0.01)
             return time.monotonic() - begin
