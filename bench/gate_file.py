@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from perpass.errors import UserError, unknown
 from results.gate import LEVEL, METRICS, Gate
 
 HIGHEST_LEVEL = 0.5
+LARGEST = 1e9
 EXAMPLE = "accuracy: {margin: 1}"
 
 
@@ -26,7 +26,7 @@ def load(path: str | Path) -> Gate:
         raise UserError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
-    raw, places = read(text, str(path), f"a gate has at least a metric, such as `{EXAMPLE}`")
+    raw, places = read(text, str(path), f"a gate has at least a metric, such as `{EXAMPLE}`", EXAMPLE)
     for key in raw:
         if key != "level" and key not in METRICS:
             raise unknown("key", key, ["level", *METRICS], places.where((key,)))
@@ -59,6 +59,6 @@ def _margin(metric: str, value: Any, places: Source) -> float:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None for anything else."""
+    """A sensible number, or None for anything else."""
     plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if plain and math.isfinite(value) else None
+    return float(value) if plain and abs(value) < LARGEST else None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from bench.commands import database, doctor, grade, listing, plan, rejudge, report, run, show
+from bench.commands import compare, database, doctor, export, grade, leaderboard, listing, nightly, plan, rejudge, report, run, show
 
 
 class Group(TyperGroup):
@@ -102,7 +102,9 @@ def bench(
     """
 
 
-for command in (run.run, plan.plan, report.report, show.show, grade.grade, rejudge.rejudge, doctor.doctor):
+running = (run.run, plan.plan, nightly.nightly, grade.grade, rejudge.rejudge)
+reading = (report.report, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor)
+for command in (*running, *reading):
     app.command()(command)
 app.command(name="list")(listing.listing)
 app.add_typer(database.app, name="db")

@@ -10,7 +10,7 @@ from bench.experiment import Experiment
 from harness.cell import Cell, Deployment, Skipped
 from harness.strategy import Bound
 from harness.types import Observe, Reward
-from tasks.types import Task
+from tasks.types import Prescribes, Task
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _cells(experiment: Experiment, policy: Deployment, task: Task, strategy: Bou
     needed = {name: roles[name] for name in strategy.strategy.roles if name in roles}
     if "judge" in strategy.strategy.roles:
         needed.setdefault("judge", policy)
-    cell = Cell(policy, strategy, task, needed, content.seed, content.mode, None, content.limit, content.trials)
+    cell = Cell(policy, strategy.on(task), task, needed, content.seed, content.mode, None, content.limit, content.trials)
     return [replace(cell, concurrency=c) for c in content.concurrency] or [cell]
 
 
@@ -83,11 +83,30 @@ def _obstacle(cell: Cell) -> str | None:
         return f"the engine of role 'reward' ({cell.roles['reward'].engine.kind}) gives no rewards"
     if cell.lacking:
         return f"strategy {strategy.name} needs {' and '.join(cell.lacking)}, which engine {kind} does not offer"
-    if any(p.fixed is not None for p in cell.problems):  # every strategy so far writes instructions around the question
-        return f"strategy {strategy.name} writes its own prompt, but task {cell.task.name} fixes the exact prompt of its protocol"
+    if reason := _protocol(cell):
+        return reason
     if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):
         return f"sampling asks for thinking={cell.strategy.sampling.thinking!r}, which engine {kind} cannot switch"
     return None
+
+
+def _protocol(cell: Cell) -> str | None:
+    """What in the task's protocol the strategy cannot follow."""
+    strategy, name = cell.strategy.strategy, cell.task.name
+    if strategy.prompt == "own" and any(p.fixed is not None for p in cell.problems):
+        return f"strategy {strategy.name} writes its own prompt, but task {name} fixes the exact prompt of its protocol"
+    replies = cell.task.replies if isinstance(cell.task, Prescribes) else 1
+    for request in sorted({p.request for p in cell.problems} - strategy.requests):
+        return f"strategy {strategy.name} does not do what task {name} asks for; {_instead(request, replies)} does"
+    if "replies" in strategy.requests and cell.strategy.draws != replies:
+        return f"task {name} judges {replies} replies together, not {cell.strategy.draws}; use replies(n={replies})"
+    if cell.strategy.repetitive:
+        return f"task {name} prescribes its sampling: {cell.strategy.repetitive}; give strategy {strategy.name} a temperature of its own"
+    return None
+
+
+def _instead(request: str, replies: int) -> str:
+    return {"generate": "cot", "replies": f"replies(n={replies})"}.get(request, "loglikelihood")
 
 
 def _observed(cells: Sequence[Cell]) -> list[Cell]:

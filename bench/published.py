@@ -62,8 +62,8 @@ def published(experiment: Experiment) -> list[Published]:
         (bound,) = resolve.bound_strategies(replace(experiment, content=alone), shared)
         path = Path(anchor.model).expanduser()
         model = path.resolve().name if path.is_dir() else anchor.model
-        specs = [tasks.load(entry(task, "anchors")).spec for task in anchor.tasks]
-        keys = tuple(_key(model, spec, bound.name, bound.params, bound.sampling) for spec in specs)
+        loaded = [tasks.load(entry(task, "anchors")) for task in anchor.tasks]
+        keys = tuple(_key(model, task.spec, bound.name, bound.params, bound.on(task).sampling) for task in loaded)
         found.append(Published(anchor, keys, marks.setdefault(_footnote(anchor), f"[{len(marks) + 1}]")))
     return found
 

@@ -40,8 +40,11 @@ class Source:
 EXPERIMENT = "an experiment has at least models, tasks and strategies"
 
 
-def read(text: str, name: str, least: str = EXPERIMENT) -> tuple[dict[str, Any], Source]:
-    """The mapping that `text` holds, and its lines; `least` says what is missing from an empty one. Raises UserError for malformed or empty YAML, doubled keys, or no mapping."""
+def read(text: str, name: str, least: str = EXPERIMENT, example: str = "tasks: [gsm8k]") -> tuple[dict[str, Any], Source]:
+    """The mapping that `text` holds, and its lines; `least` and `example` say what such a file holds.
+
+    Raises UserError for malformed or empty YAML, doubled keys, or no mapping.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -56,7 +59,7 @@ def read(text: str, name: str, least: str = EXPERIMENT) -> tuple[dict[str, Any],
     source = Source(name)
     value = _plain(node, (), source)
     if not isinstance(value, dict):
-        raise UserError(f"{source.where(())}: expected a mapping such as `tasks: [gsm8k]`, not {said(value)}")
+        raise UserError(f"{source.where(())}: expected a mapping such as `{example}`, not {said(value)}")
     return value, source
 
 

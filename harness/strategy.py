@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from harness.types import Answer, Observe, Sampling
 from perpass.errors import UserError, unknown
 from perpass.registry import Registry
+from tasks.types import Prescribes, Task
 
 PoolUse = Literal["full", "first stage", "no"]
+Prompting = Literal["question", "own"]
+GENERATE = frozenset({"generate"})
 ROLES = ("judge", "reward", "helper", "draft")
 """Further models that a strategy may need beside the policy. `judge` is the policy itself unless an experiment says otherwise."""
 
@@ -30,6 +33,9 @@ class Strategy:
     budget  the parameter that says how many policy samples one attempt draws from its pool, or that number, or None when it is not known
     pool    what a pool can answer: everything (full), its first stage, or nothing (no)
     fixes   the sampling that the definition fixes (direct is greedy)
+    prompt  question: it samples the question's prompt and writes no other, so that the exact prompt of a protocol can stand in for it;
+            own: it cannot do without prompts of its own, and is skipped on tasks that fix theirs
+    requests  the kinds of problems that it can answer (`Problem.request`)
     """
 
     name: str
@@ -41,6 +47,8 @@ class Strategy:
     pool: PoolUse
     fixes: Mapping[str, Any]
     function: Callable[..., Awaitable[Answer]]
+    prompt: Prompting = "own"
+    requests: frozenset[str] = GENERATE
 
     @property
     def doc(self) -> str:
@@ -72,11 +80,10 @@ class Strategy:
             params = self.parameters(**parameters).model_dump()
         except ValidationError as error:
             raise self._explain(error, where) from None
-        resolved = sampling.but(where, **{**self.fixes, **own})
-        if resolved.greedy and self.draws(params) > 1:
-            n = self.draws(params)
-            raise UserError(f"{where}: temperature 0 with {self.budget}={n} would draw {n} equal samples; raise the temperature or use n=1")
-        return Bound(self, params, resolved)
+        bound = Bound(self, params, sampling.but(where, **{**self.fixes, **own}), frozenset({*self.fixes, *own}))
+        if bound.repetitive:
+            raise UserError(f"{where}: {bound.repetitive}; raise the temperature or use n=1")
+        return bound
 
     def _explain(self, error: ValidationError, where: str) -> UserError:
         first = error.errors()[0]
@@ -95,11 +102,26 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Bound:
-    """A strategy with all its parameters and its resolved sampling."""
+    """A strategy with all its parameters and its resolved sampling. `firm`: the keys of it that the entry or the definition settled."""
 
     strategy: Strategy
     params: Mapping[str, Any] = field(hash=False)
     sampling: Sampling = field(hash=False)
+    firm: frozenset[str] = frozenset()
+
+    def on(self, task: Task) -> Bound:
+        """The same with the sampling that the task's protocol prescribes, if it does: over the experiment's, under what is firm."""
+        if not isinstance(task, Prescribes):
+            return self
+        prescribed = {k: v for k, v in task.sampling.items() if k not in self.firm}
+        return replace(self, sampling=self.sampling.but(f"task {task.name}", **prescribed))
+
+    @property
+    def repetitive(self) -> str:
+        """Why it would draw equal samples, in words; empty where it would not."""
+        if not self.sampling.greedy or self.draws < 2:
+            return ""
+        return f"temperature 0 with {self.strategy.budget}={self.draws} would draw {self.draws} equal samples"
 
     @property
     def name(self) -> str:
@@ -120,9 +142,8 @@ class Bound:
         return {"name": self.name, "version": self.strategy.version, "params": dict(self.params), "sampling": self.sampling}
 
 
-strategies: Registry[Strategy] = Registry(
-    "strategy", "perpass.strategies", ("harness.strategies.prompting", "harness.strategies.voting", "harness.strategies.selection")
-)
+BUILTIN = tuple(f"harness.strategies.{file}" for file in ("prompting", "voting", "selection", "prescribed"))
+strategies: Registry[Strategy] = Registry("strategy", "perpass.strategies", BUILTIN)
 
 
 def strategy(
@@ -135,11 +156,15 @@ def strategy(
     budget: str | int | None = None,
     pool: PoolUse = "no",
     fixes: Mapping[str, Any] | None = None,
+    prompt: Prompting = "own",
+    requests: set[str] | frozenset[str] = GENERATE,
 ) -> Callable[[Callable[..., Awaitable[Answer]]], Callable[..., Awaitable[Answer]]]:
     """Register a coroutine `async def f(ctx, …) -> Answer` as a strategy. See `Strategy` for the fields."""
 
     def register(function: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
-        made = Strategy(name, version, family, paper, frozenset(needs), budget, pool, fixes or {}, function)
+        made = Strategy(
+            name, version, family, paper, frozenset(needs), budget, pool, fixes or {}, function, prompt=prompt, requests=frozenset(requests)
+        )
         strategies.add(name, made)
         function.__perpass__ = made  # type: ignore[attr-defined]  # lets `module:function` find the declaration
         return function

@@ -134,11 +134,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Scored:
-    """Teacher-forced scoring: log-probability (nats) of each token of the given text, in order."""
+    """Teacher-forced scoring: log-probability (nats) of each token of the given text, in order.
+
+    `greedy`: whether every token is the likeliest at its place, so that greedy decoding would have written the text; None where the engine
+    does not say.
+    """
 
     logprobs: tuple[float, ...]
     usage: Usage
     timing: Timing
+    greedy: bool | None = None
 
     @property
     def total(self) -> float:

@@ -47,13 +47,13 @@ def axis(field: str, values: Sequence[float], rows: Sequence[Row], size: int, up
     axis need a free line between them, those of a lying one room for their text."""
     if is_share(field):
         return _linear(NAMES.get(field, field) + ", %", [100 * v for v in values], size, upright)
-    scale, title = _unit(field, rows)
+    scale, title = unit(field, rows)
     if field.startswith("energy_") and any(row["energy_source"] == "estimated" for row in rows):
         title += ", estimated"
     return _logarithmic(title, values, scale, size, upright)
 
 
-def _unit(field: str, rows: Sequence[Row]) -> tuple[float, str]:
+def unit(field: str, rows: Sequence[Row]) -> tuple[float, str]:
     name = NAMES.get(field, field.removesuffix("_usd").removesuffix("_j").removesuffix("_s").replace("_", " "))
     if field.endswith("_usd"):
         scale, unit = money_scale(rows)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from perpass.errors import unknown
 from perpass.identity import content_hash
-from results import matching, report, sides
+from results import frames, matching, report, sides
 from results.database import Db
 from results.matching import NAMES, concurrency, differences
 from results.measures import DOLLARS, NOT_MEASURED, UNKNOWN_FLOP, UNSETTLED
@@ -96,6 +96,22 @@ def pairs(db: Db, base: str, head: str, *, cost_basis: str | None = None, book: 
     return Comparison(base, head, made, unpaired)
 
 
+def two(
+    db: Db, base: int, head: int, *, cost_basis: str | None = None, book: PriceBook | None = None
+) -> tuple[Pair | None, str, pd.DataFrame]:
+    """Compare two cells of a database by their ids, whatever differs between them: as `pairs` does, or None and the code that says why not.
+
+    The third is what was paired, a row per problem and trial: problem, trial, and of either side (…_base, …_head) what `report.charged`
+    gives of the attempt.
+    """
+    cells = frames.cells(db, cell_ids=[base, head])
+    charged = report.charged(db, cells, book or PriceBook.load())
+    by_id: dict[int, Row] = {int(cell["id"]): {str(name): value for name, value in cell.items()} for cell in cells.to_dict("records")}
+    own, other = (charged[charged["cell_id"] == n] for n in (base, head))
+    pair, reason = _pair(by_id[base], by_id[head], own, other, set(), cost_basis)
+    return pair, reason, _paired(own, other, set())[0]
+
+
 # --- one pair ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -113,7 +129,7 @@ def _pair(own: Row, other: Row, base: pd.DataFrame, head: pd.DataFrame, changed:
         return None, "no_attempts"
     both, left_out = _paired(base, head, changed)
     if both.empty:
-        return None, "errors" if left_out.get("errors") else "no_common_attempts"
+        return None, "all_errors" if left_out.get("infrastructure_errors") else "no_common_attempts"
     reasons: dict[str, str] = {}
     row = _names(own, other) | {"problems": int(both["problem"].nunique()), "attempts": len(both), "left_out": left_out, "reasons": reasons}
     sums = both.groupby("problem", sort=True)[["correct_base", "correct_head", "items_base"]].sum()
@@ -139,7 +155,7 @@ def _paired(base: pd.DataFrame, head: pd.DataFrame, changed: set[str]) -> tuple[
     left_out = {"only_in_base": len(base) - len(both), "only_in_head": len(head) - len(both)}
     rules = {
         "problem_changed": both["problem"].isin(changed),
-        "errors": both["failed_base"] | both["failed_head"] | (both["error_base"] + both["error_head"] > 0),
+        "infrastructure_errors": both["failed_base"] | both["failed_head"] | (both["error_base"] + both["error_head"] > 0),
         "not_judged": (both["items_base"] == 0) | (both["items_base"] != both["items_head"]),
     }
     for name, out in rules.items():
@@ -224,7 +240,7 @@ def _why_not(name: str, both: pd.DataFrame, known: pd.Series, own: Row, other: R
         return None
     codes = [*both["energy_code_base"].dropna(), *both["energy_code_head"].dropna()]
     energy = max(sorted(set(codes)), key=codes.count) if codes else UNSETTLED
-    dollars = NO_PRICE if "cost_basis" not in reasons else reasons["cost_basis"]
+    dollars = reasons.get("cost_basis", NO_PRICE)
     return {"flop": UNKNOWN_FLOP, "latency_s": NOT_MEASURED, "energy_j": energy, "cost_usd": dollars}.get(name, NOT_MEASURED)
 
 

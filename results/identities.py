@@ -47,6 +47,8 @@ def _readable(table: str, identity: Mapping[str, Any]) -> dict[str, Any]:
 def problem_hash(problem: Problem) -> str:
     """Covers all that is asked and the gold answers. Raises PerPassError when a gold answer is not plain data."""
     asked = {f.name: getattr(problem, f.name) for f in dataclasses.fields(problem) if f.name not in ("key", "meta")}
+    if not problem.scored:  # a field that came later counts only where it is used: older databases keep their problems
+        del asked["scored"]
     try:
         return content_hash(asked)
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DRAWS = 10_000
 MANY_SORTS = 400  # problems that all differ (several items × several trials) are drawn one by one: there, 2,000 draws must do
 FEWER_DRAWS = 2_000
+LONGEST = 1 << 20  # correct items of a draw up to which the exact distribution is computed
 Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 Attempt = tuple[int, int]  # (correct items, items that count)
@@ -31,8 +32,9 @@ def wilson(correct: float, n: int) -> tuple[float, float]:
 def accuracy(problems: Sequence[Sequence[Attempt]], draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
     """Interval of Σ correct / Σ items, where `problems` holds each problem's attempts.
 
-    Each draw takes problems with replacement, then attempts of each taken problem with replacement. Problems with equal attempts are
-    exchangeable, so a draw is made by counting how many of each sort were taken, which is the same distribution in a fraction of the time.
+    Each draw takes problems with replacement, then attempts of each taken problem with replacement. Where all attempts have as many items
+    and all problems as many attempts, the distribution over all draws is computed exactly; else draws are made. Problems with equal
+    attempts are exchangeable, so a draw counts how many of each sort were taken: the same distribution in a fraction of the time.
     When every attempt ended alike (all correct, or none), resampling cannot vary: then Wilson's interval on the number of problems, which
     are what is independent. Seeded: the same data always give the same interval. Problems without items are left out; (0, 1) without any.
     """
@@ -46,6 +48,9 @@ def accuracy(problems: Sequence[Sequence[Attempt]], draws: int = DRAWS, seed: in
     rates = {correct / items for sort in sorts for correct, items in sort}
     if rates in ({0.0}, {1.0}):
         return wilson(n * rates.pop(), n)
+    exact = _exact(sorts, n)
+    if exact is not None:
+        return exact
     draws = min(draws, FEWER_DRAWS) if len(sorts) > MANY_SORTS else draws
     rng = np.random.default_rng(seed)
     taken = rng.multinomial(n, [count / n for count in sorts.values()], size=draws)
@@ -56,6 +61,30 @@ def accuracy(problems: Sequence[Sequence[Attempt]], draws: int = DRAWS, seed: in
         items += more_items
     low, high = np.quantile(correct / items, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _exact(sorts: Mapping[tuple[Attempt, ...], int], n: int) -> tuple[float, float] | None:
+    """The quantiles over all draws, for whole counts of which every draw has the same Σ items: there, Σ correct is a sum of n independent,
+    equally distributed parts, whose distribution is the n-fold convolution of that of one taken problem. None for anything else.
+    """
+    import numpy as np
+
+    shapes = {(len(sort), items) for sort in sorts for _, items in sort}
+    whole = all(float(correct).is_integer() for sort in sorts for correct, _ in sort)
+    if len(shapes) > 1 or not whole:
+        return None
+    ((attempts, items),) = shapes
+    most = attempts * items
+    length = 1 << (n * most).bit_length()  # room for Σ correct from 0 to n × most: circular convolution then never wraps around
+    if length > LONGEST:
+        return None
+    one = np.zeros(most + 1)
+    for sort, count in sorts.items():
+        attempt = np.bincount([int(correct) for correct, _ in sort], minlength=items + 1) / attempts
+        one += count / n * (np.fft.irfft(np.fft.rfft(attempt, 2 * most) ** attempts, 2 * most)[: most + 1] if most > 1 else attempt)
+    sums = np.cumsum(np.fft.irfft(np.fft.rfft(one, length) ** n, length))
+    low, high = (int(np.argmax(sums >= q)) for q in (0.025, 0.975))
+    return low / (n * most), high / (n * most)
 
 
 def _attempts(rng: np.random.Generator, sort: Sequence[Attempt], problems: Any) -> tuple[Any, Any]:

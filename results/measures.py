@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from results import intervals
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 COUNTS = {"prompt": "prompt_tokens", "cached": "cached_tokens", "output": "output_tokens"}
 DOLLARS = {"hardware": "hardware_cost_usd", "token": "token_cost_usd", "energy": "energy_cost_usd"}
+WORDS = ("energy_source", "energy_code", "latency_code", "judge")
+VALUES = (
+    *("problem_id", "failed", "items", *OUTCOMES, *COUNTS, "all_tokens", "serial_tokens", "flop", "latency_s", "ttft_s"),
+    *("energy_j", "device_s", *DOLLARS.values()),
+)
+Columns = dict[str, Any]  # arrays by column, equally long; NaN is not known
 UNSETTLED = "unsettled"
 UNKNOWN_FLOP = "unknown_architecture"
 NOT_MEASURED = "not_measured"
@@ -68,142 +75,179 @@ def _hardware_rate(ledger: pd.DataFrame, cells: pd.DataFrame, book: PriceBook) -
 # --- one cell ---------------------------------------------------------------------------------------------------------------------------
 
 
-def measure(attempts: pd.DataFrame) -> dict[str, Any]:
+def by_cell(attempts: pd.DataFrame, cell_ids: Iterable[int]) -> dict[int, Columns]:
+    """The charged attempts of each of these cells as arrays: on a cell's few hundred attempts, pandas takes a hundred times as long."""
+    columns = {name: attempts[name].to_numpy(dtype=object) for name in WORDS}
+    columns |= {name: attempts[name].to_numpy(dtype=float, na_value=math.nan) for name in VALUES}
+    places = attempts.groupby("cell_id").indices
+    return {n: _where(columns, places.get(n, [])) for n in cell_ids}
+
+
+def measure(own: Columns) -> dict[str, Any]:
     """All numbers of one cell's charged attempts, with the reasons for those that are None. Costs are per item, over attempts without an
     infrastructure error: what an error took is no cost of an answer."""
     reasons: dict[str, str] = {}
-    ran = attempts[~attempts["failed"]]
+    ran = _where(own, own["failed"] == 0)
     row: dict[str, Any] = {
-        "problems": int(attempts["problem_id"].nunique()),
-        "attempts": len(attempts),
-        "items": int(attempts["items"].sum()),
-        "outcomes": {name: int(count) for name in OUTCOMES if (count := attempts[name].sum())},
+        "problems": len(problems(own)),
+        "attempts": len(own["failed"]),
+        "items": int(own["items"].sum()),
+        "outcomes": {name: int(count) for name in OUTCOMES if (count := own[name].sum())},
+        "judge": ",".join(sorted(_words(own["judge"]))) or None,
     }
-    row |= _accuracy(attempts, reasons)
+    row |= _accuracy(own, reasons)
     row |= _means(ran, reasons)
     row |= _energy(ran, reasons)
     row |= _times(ran, reasons)
     return row | {"reasons": reasons}
 
 
-def _accuracy(attempts: pd.DataFrame, reasons: dict[str, str]) -> dict[str, Any]:
-    counted = attempts["items"] - attempts["error"]
+def problems(own: Columns) -> frozenset[int]:
+    """The ids of the problems that were attempted."""
+    return frozenset(own["problem_id"].astype(int).tolist())
+
+
+def _where(columns: Columns, mask: Any) -> Columns:
+    import numpy as np
+
+    mask = np.asarray(mask, dtype=np.intp) if isinstance(mask, list) else mask
+    return {name: values[mask] for name, values in columns.items()}
+
+
+def _accuracy(own: Columns, reasons: dict[str, str]) -> dict[str, Any]:
+    counted = own["items"] - own["error"]
     if not counted.sum():
-        code = "no_attempts" if attempts.empty else "all_errors"
+        code = "no_attempts" if not len(counted) else "all_errors"
         reasons.update(dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), code))
         return {"accuracy": None, "accuracy_low": None, "accuracy_high": None}
-    problems: dict[int, list[tuple[int, int]]] = {}
-    for problem, correct, items in zip(attempts["problem_id"], attempts["correct"], counted, strict=True):
-        problems.setdefault(problem, []).append((int(correct), int(items)))
-    low, high = intervals.accuracy(list(problems.values()))
-    return {"accuracy": float(attempts["correct"].sum() / counted.sum()), "accuracy_low": low, "accuracy_high": high}
+    by_problem: dict[int, list[tuple[int, int]]] = {}
+    for problem, correct, items in zip(*(c.astype(int).tolist() for c in (own["problem_id"], own["correct"], counted)), strict=True):
+        by_problem.setdefault(problem, []).append((correct, items))
+    low, high = intervals.accuracy(list(by_problem.values()))
+    return {"accuracy": float(own["correct"].sum() / counted.sum()), "accuracy_low": low, "accuracy_high": high}
 
 
-def per_item(attempts: pd.DataFrame, column: str) -> float | None:
+def _per_item(ran: Columns, column: str) -> float | None:
     """Σ column / Σ items over the attempts whose value is known; None when none is."""
-    known = attempts[attempts[column].notna()]
-    items = known["items"].sum()
-    return float(known[column].sum() / items) if items else None
+    known = ran[column] == ran[column]
+    items = ran["items"][known].sum()
+    return float(ran[column][known].sum() / items) if items else None
 
 
-def _means(ran: pd.DataFrame, reasons: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: per_item(ran, column) for column, name in COUNTS.items()}
-    row["serial_tokens"] = per_item(ran, "serial_tokens")
-    complete = bool(ran["flop"].notna().all()) and not ran.empty
-    row["flop"] = per_item(ran, "flop") if complete else None
+def _means(ran: Columns, reasons: dict[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {name: _per_item(ran, column) for column, name in COUNTS.items()}
+    row["serial_tokens"] = _per_item(ran, "serial_tokens")
+    empty = not len(ran["flop"])
+    complete = not empty and bool((ran["flop"] == ran["flop"]).all())
+    row["flop"] = _per_item(ran, "flop") if complete else None
     for name in (*COUNTS.values(), "serial_tokens"):
         if row[name] is None:
             reasons[name] = "no_attempts"
     if row["flop"] is None:
-        reasons["flop"] = "no_attempts" if ran.empty else UNKNOWN_FLOP
+        reasons["flop"] = "no_attempts" if empty else UNKNOWN_FLOP
     return row
 
 
-def _energy(ran: pd.DataFrame, reasons: dict[str, str]) -> dict[str, Any]:
-    known = ran[ran["energy_j"].notna()]
-    lost = ran[ran["energy_j"].isna()]
+def _energy(ran: Columns, reasons: dict[str, str]) -> dict[str, Any]:
+    is_known = ran["energy_j"] == ran["energy_j"]
+    known, lost = _where(ran, is_known), _where(ran, ~is_known)
+    empty = not len(is_known)
+    why_lost = _words(lost["energy_code"], UNSETTLED)
     # What a resumed live cell did outside its longest window is left out by rule; it casts no doubt on that window.
-    doubts = [*lost.loc[lost["energy_code"] != "resumed", "energy_code"].fillna(UNSETTLED), *known["energy_code"].dropna()]
-    row: dict[str, Any] = {"energy_j": per_item(known, "energy_j")}
-    sources = set(known["energy_source"].dropna())
-    row["energy_source"] = "none" if known.empty or not sources else next(iter(sources)) if len(sources) == 1 else "mixed"
+    doubts = Counter({code: n for code, n in why_lost.items() if code != "resumed"}) + _words(known["energy_code"])
+    row: dict[str, Any] = {"energy_j": _per_item(known, "energy_j")}
+    sources = set(_words(known["energy_source"]))
+    row["energy_source"] = "none" if not sources else next(iter(sources)) if len(sources) == 1 else "mixed"
     if row["energy_j"] is None:
-        reasons["energy_j"] = "no_attempts" if ran.empty else _commonest(lost["energy_code"].fillna(UNSETTLED))
+        reasons["energy_j"] = "no_attempts" if empty else _commonest(why_lost)
     row["energy_valid"] = row["energy_j"] is not None and not doubts
     if not row["energy_valid"]:
         reasons["energy_valid"] = _commonest(doubts) if doubts else reasons.get("energy_j", UNSETTLED)
     for basis, name in DOLLARS.items():
-        row[name] = per_item(ran, name)
+        row[name] = _per_item(ran, name)
         if row[name] is None:
             reasons[name] = _why_no_dollars(ran, basis, reasons)
     return row
 
 
-def _why_no_dollars(ran: pd.DataFrame, basis: str, reasons: Mapping[str, str]) -> str:
-    if ran.empty:
+def _why_no_dollars(ran: Columns, basis: str, reasons: Mapping[str, str]) -> str:
+    if not len(ran["items"]):
         return "no_attempts"
     if basis == "token":
         return NO_PRICE
     measured = ran["device_s"] if basis == "hardware" else ran["energy_j"]
-    return NO_PRICE if measured.notna().any() else reasons.get("energy_j", _commonest(ran["energy_code"].fillna(UNSETTLED)))
+    known = bool((measured == measured).any())
+    return NO_PRICE if known else reasons.get("energy_j", _commonest(_words(ran["energy_code"], UNSETTLED)))
 
 
-def _times(ran: pd.DataFrame, reasons: dict[str, str]) -> dict[str, Any]:
-    latency, first = ran["latency_s"].dropna(), ran["ttft_s"].dropna()
+def _times(ran: Columns, reasons: dict[str, str]) -> dict[str, Any]:
+    import numpy as np
+
+    latency, first = (ran[name][ran[name] == ran[name]] for name in ("latency_s", "ttft_s"))
     row: dict[str, Any] = {
-        "latency_p50_s": float(latency.quantile(0.5)) if len(latency) else None,
-        "latency_p90_s": float(latency.quantile(0.9)) if len(latency) else None,
-        "ttft_p50_s": float(first.quantile(0.5)) if len(first) else None,
+        "latency_p50_s": float(np.quantile(latency, 0.5)) if len(latency) else None,
+        "latency_p90_s": float(np.quantile(latency, 0.9)) if len(latency) else None,
+        "ttft_p50_s": float(np.quantile(first, 0.5)) if len(first) else None,
     }
-    codes = ran["latency_code"].dropna()
-    code = _commonest(codes) if len(codes) else None
+    codes = _words(ran["latency_code"])
+    code = _commonest(codes) if codes else None
     for name, value in row.items():
         if value is None:
-            reasons[name] = "no_attempts" if ran.empty else code if code and code != "shared_load" else NOT_MEASURED
+            reasons[name] = "no_attempts" if not len(ran["items"]) else code if code and code != "shared_load" else NOT_MEASURED
         elif code:
             reasons[name] = code  # the number stands, but not beside one taken alone on the device
     return row
 
 
-def _commonest(codes: Any) -> str:
-    counts: dict[str, int] = {}
-    for code in codes:
-        counts[code] = counts.get(code, 0) + 1
+def _words(values: Any, missing: str | None = None) -> Counter[str]:
+    """How often a column holds which text; what is missing counts as `missing`, or not at all."""
+    counts: Counter[str] = Counter()
+    for value, count in Counter(values.tolist()).items():
+        text = value if isinstance(value, str) else missing
+        if text is not None:
+            counts[text] += count
+    return counts
+
+
+def _commonest(counts: Mapping[str, int]) -> str:
     return max(sorted(counts), key=lambda code: counts[code]) if counts else UNSETTLED
 
 
 # --- X-of-pass --------------------------------------------------------------------------------------------------------------------------
 
 
-def of_pass(attempts: pd.DataFrame, columns: Sequence[str], human: float | None = None) -> dict[str, float | None]:
+def of_pass(own: Columns, columns: Sequence[str], human: float | None = None) -> dict[str, float | None]:
     """For each column: mean over problems of (mean per item / success rate per item), infinite when a problem is unsolved; None when not
     known. With `human` (USD per problem) each problem costs at most that. `unsolved_share`: problems without a correct item.
     """
     import numpy as np
 
-    ran = attempts[~attempts["failed"] & (attempts["items"] > attempts["error"])]
-    if ran.empty:
+    ran = _where(own, (own["failed"] == 0) & (own["items"] > own["error"]))
+    if not len(ran["items"]):
         return dict.fromkeys((*columns, "unsolved_share"))
-    per = ran[[*columns]].astype(float).div(ran["items"], axis=0)
-    means = per.groupby(ran["problem_id"]).mean()
-    sums = ran.groupby("problem_id")[["correct", "items", "error"]].sum()
-    rate = sums["correct"] / (sums["items"] - sums["error"])
-    solved = (rate > 0).to_numpy()
+    _, at = np.unique(ran["problem_id"], return_inverse=True)
+    correct, items = (np.bincount(at, weights=ran[name]) for name in ("correct", "items"))
+    rate = correct / (items - np.bincount(at, weights=ran["error"]))
+    solved = rate > 0
     found: dict[str, float | None] = {"unsolved_share": float(1 - solved.mean())}
     for column in columns:
-        if not means[column].notna().any():
+        known = ran[column] == ran[column]
+        if not known.any():
             found[column] = None
             continue
-        values = np.where(solved, means[column] / rate.where(rate > 0), math.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums = np.bincount(at[known], weights=ran[column][known] / ran["items"][known], minlength=len(rate))
+            means = sums / np.bincount(at[known], minlength=len(rate))
+            values = np.where(solved, means / rate, math.inf)
         values = values[~np.isnan(values)]  # a problem whose attempts all lost their window leaves the mean, as they leave the cell's
         found[column] = float(np.minimum(values, math.inf if human is None else human).mean())
     return found
 
 
-def per_correct(attempts: pd.DataFrame, column: str) -> float | None:
+def per_correct(own: Columns, column: str) -> float | None:
     """Σ column / Σ correct items; infinite without any; None when not known. Not X-of-pass: the two can rank in opposite orders."""
-    known = attempts[~attempts["failed"] & attempts[column].notna()]
-    if known.empty:
+    known = (own["failed"] == 0) & (own[column] == own[column])
+    if not known.any():
         return None
-    correct = known["correct"].sum()
-    return float(known[column].sum() / correct) if correct else math.inf
+    correct = own["correct"][known].sum()
+    return float(own[column][known].sum() / correct) if correct else math.inf

@@ -25,7 +25,19 @@ WORDS = {str(code): text for code, text in EXPLANATIONS.items()} | {
     "windows_overlap": "energy windows overlap, so nothing can be attributed",
     "batch_underfilled": "the device was never full, so its energy per token is higher than it could be",
     "partial": "the row is partial",
-    "hardware_differs": "the hardware differs",
+    "hardware_differs": "the hardware differs, so times, joules and dollars are not compared",
+    "energy_source_differs": "one side's energy is measured otherwise than the other's, so it is not compared",
+    "no_counterpart": "the other side has no such cell",
+    "ambiguous": "several cells of the other side could be meant",
+    "no_common_attempts": "no judged attempt of the same problem and trial is on both sides",
+    "nothing_to_compare_with": "base took none of it",
+    "several_trials": "problems have several attempts, which are not independent",
+    "several_items": "problems have several items, which are not independent",
+    "only_in_base": "that only base has",
+    "only_in_head": "that only head has",
+    "problem_changed": "on problems that changed",
+    "infrastructure_errors": "with infrastructure errors",
+    "not_judged": "that are not judged",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -30,6 +30,13 @@ SHORT = {
     "usd": "cost_usd",
 }
 MOST_ERRORS = 0.01
+AT_ONCE = 50
+PER_CORRECT = {
+    "energy_j": "energy_per_correct_j",
+    "latency_s": "latency_per_correct_s",
+    "flop": "flop_per_correct",
+    "all_tokens": "tokens_per_correct",
+}
 OF_PASS = {"energy_j": "energy_of_pass_j", "latency_s": "latency_of_pass_s", "flop": "flop_of_pass", "all_tokens": "tokens_of_pass"}
 
 FIELDS = (
@@ -38,10 +45,12 @@ FIELDS = (
     *("prompt_tokens", "cached_tokens", "output_tokens", "serial_tokens", "flop", "energy_j", "energy_source", "energy_valid"),
     *("latency_p50_s", "latency_p90_s", "ttft_p50_s", "token_cost_usd", "hardware_cost_usd", "energy_cost_usd", "cost_usd", "cost_basis"),
     *("cost_per_correct_usd", "cost_of_pass_usd", "cost_of_pass_with_human_usd", "energy_of_pass_j", "latency_of_pass_s", "flop_of_pass"),
-    *("tokens_of_pass", "unsolved_share", "frontier", "frontier_axes", "reasons", "codes", "seed", "judge"),
+    *("tokens_of_pass", *PER_CORRECT.values(), "unsolved_share", "frontier", "frontier_axes", "reasons", "codes", "seed", "judge"),
 )
 NUMBERS = tuple(
-    f for f in FIELDS if f.endswith(("_usd", "_j", "_s", "tokens", "_of_pass", "_share")) or f in ("accuracy", "flop", "serial_tokens")
+    f
+    for f in FIELDS
+    if f.endswith(("_usd", "_j", "_s", "tokens", "_of_pass", "_per_correct", "_share")) or f in ("accuracy", "flop", "serial_tokens")
 )
 
 
@@ -55,12 +64,14 @@ def rows(
     common: bool = False,
     cost_basis: str | None = None,
     book: PriceBook | None = None,
+    cells: pd.DataFrame | None = None,
 ) -> list[Row]:
     """One row per cell, sorted by series, task and cost, each with the fields of FIELDS.
 
     experiment   its cells on its problems only. Without it, series `main`, or the newest if there is none; `series` "all": every series
     common       restrict the cells of each task and series to the problems that all of them have
     axes         of the frontier: report fields, or cost, energy, latency, tokens; accuracy is better high, everything else low
+    cells        these alone, whole tasks of what `select` found, in place of experiment, series and task
     cost_basis   hardware, token or energy; else, per task and series, the first of these that is known for every complete cell
     Infinite values are float inf (`results.table` writes "inf"); None has its code in `reasons`.
     Raises UserError for an unknown axis or basis, PerPassError when the database holds no such experiment, series or task.
@@ -68,34 +79,35 @@ def rows(
     wanted, basis, book = _axes(axes), _basis(cost_basis), book or PriceBook.load()
     engine = as_engine(db)
     try:
-        return _rows(engine, experiment, series, task, wanted, common, basis, book)
+        chosen = select(engine, experiment=experiment, series=series, task=task) if cells is None else cells
+        return _rows(engine, chosen, experiment, wanted, common, basis, book)
     finally:
         if engine is not db:
             engine.dispose()
 
 
 def _rows(
-    engine: sa.Engine,
-    experiment: str | None,
-    series: str | None,
-    task: str | None,
-    axes: Sequence[str],
-    common: bool,
-    basis: str | None,
-    book: PriceBook,
+    engine: sa.Engine, cells: pd.DataFrame, experiment: str | None, axes: Sequence[str], common: bool, basis: str | None, book: PriceBook
 ) -> list[Row]:
-    cells = select(engine, experiment=experiment, series=series, task=task)
-    attempts = charged(engine, cells, book, experiment)
-    if common:
-        attempts = _common(attempts, cells)
-    by_cell = dict(iter(attempts.groupby("cell_id")))
     made: list[Row] = []
-    for _, group in cells.groupby(["series", "task_id"], sort=False):
-        made += _group(group, {n: by_cell.get(n, attempts.iloc[:0]) for n in group["id"]}, axes)
+    for part in [cells] if common else _parts(cells):
+        attempts = charged(engine, part, book, experiment)
+        if common:
+            attempts = _common(attempts, cells)
+        own = measures.by_cell(attempts, part["id"])
+        made += [_measured(cell, own[cell["id"]], axes) for cell in part.to_dict("records")]
+    for members in _by(made, "_group").values():
+        _compare(members)
     _totals(engine, made, cells, experiment, common)
     for members in _by(made, "_group").values():
         _rank(members, axes, basis)
     return [_finish(row) for row in sorted(made, key=_order)]
+
+
+def _parts(cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """A few cells at a time: their attempts are only held until they are measured."""
+    for start in range(0, max(len(cells), 1), AT_ONCE):
+        yield cells.iloc[start : start + AT_ONCE]
 
 
 def select(db: Db, *, experiment: str | None = None, series: str | None = None, task: str | None = None) -> pd.DataFrame:
@@ -160,34 +172,35 @@ def _common(attempts: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 # --- one task in one series -------------------------------------------------------------------------------------------------------------
 
 
-def _group(cells: pd.DataFrame, attempts: Mapping[int, pd.DataFrame], axes: Sequence[str]) -> list[Row]:
-    """Rows of the cells of one task in one series, without what depends on which of them are complete."""
-    made = []
-    problems = {n: set(a["problem_id"]) for n, a in attempts.items()}
-    every = set().union(*problems.values())
-    for cell in cells.to_dict("records"):
-        own = attempts[cell["id"]]
-        row: Row = {
-            str(f): cell[f] for f in ("cell", "series", "model", "engine", "hardware", "strategy", "task", "mode", "seed", "sampling")
-        }
-        row |= measures.measure(own)
-        row |= {
-            "concurrency": None if math.isnan(cell["concurrency"] or math.nan) else int(cell["concurrency"]),
-            "experiment": ",".join(sorted(cell["experiments"])),
-            "codes": list(cell["codes"]),
-            "judge": ",".join(sorted(set(own["judge"].dropna()))) or None,
-            "frontier_axes": list(axes),
-            "_group": (cell["series"], cell["task_id"]),
-            "_id": cell["id"],
-            "_attempts": own,
-            "_human": human_price(cell["task_identity"]),
-            "_partial": _lacks(row, problems[cell["id"]], every),
-        }
-        made.append(row)
-    return made
+def _measured(cell: Mapping[Any, Any], own: measures.Columns, axes: Sequence[str]) -> Row:
+    """The row of one cell, without what depends on the other cells."""
+    row: Row = {str(f): cell[f] for f in ("cell", "series", "model", "engine", "hardware", "strategy", "task", "mode", "seed", "sampling")}
+    human = human_price(cell["task_identity"])
+    names = list(DOLLARS.values())
+    return row | {
+        **measures.measure(own),
+        "concurrency": None if math.isnan(cell["concurrency"] or math.nan) else int(cell["concurrency"]),
+        "experiment": ",".join(sorted(cell["experiments"])),
+        "codes": list(cell["codes"]),
+        "frontier_axes": list(axes),
+        "_group": (cell["series"], cell["task_id"]),
+        "_id": cell["id"],
+        "_problems": measures.problems(own),
+        "_human": human,
+        "_of_pass": measures.of_pass(own, [*OF_PASS, *names]),
+        "_with_human": None if human is None else measures.of_pass(own, names, human),
+        "_per_correct": {name: measures.per_correct(own, name) for name in (*OF_PASS, *names)},
+    }
 
 
-def _lacks(row: Row, own: set[int], every: set[int]) -> list[str]:
+def _compare(members: Sequence[Row]) -> None:
+    """Why rows are partial, as far as the attempts of their task and series tell."""
+    every = frozenset().union(*(row["_problems"] for row in members))
+    for row in members:
+        row["_partial"] = _lacks(row, row["_problems"], every)
+
+
+def _lacks(row: Row, own: frozenset[int], every: frozenset[int]) -> list[str]:
     codes = []
     errors = row["outcomes"].get("error", 0)
     if not row["items"]:
@@ -236,7 +249,6 @@ def _dollars(row: Row, basis: str | None) -> None:
     name = DOLLARS.get(basis or "")
     row["cost_usd"] = row[name] if name else None
     code = None if row["cost_usd"] is not None else reasons.get(name, "no_price") if name else "no_common_basis"
-    ran, human = row["_attempts"], row["_human"]
     dollars = ("cost_usd", "cost_per_correct_usd", "cost_of_pass_usd", "cost_of_pass_with_human_usd")
     if code or name is None:
         row |= dict.fromkeys(dollars[1:])
@@ -244,10 +256,10 @@ def _dollars(row: Row, basis: str | None) -> None:
         if basis is None:
             reasons["cost_basis"] = "no_common_basis"
         return
-    row["cost_per_correct_usd"] = measures.per_correct(ran, name)
-    row["cost_of_pass_usd"] = measures.of_pass(ran, [name])[name]
-    row["cost_of_pass_with_human_usd"] = None if human is None else measures.of_pass(ran, [name], human)[name]
-    if human is None:
+    row["cost_per_correct_usd"] = row["_per_correct"][name]
+    row["cost_of_pass_usd"] = row["_of_pass"][name]
+    row["cost_of_pass_with_human_usd"] = None if row["_with_human"] is None else row["_with_human"][name]
+    if row["_human"] is None:
         reasons["cost_of_pass_with_human_usd"] = NO_HUMAN_PRICE
     for field in dollars[1:3]:
         if row[field] is None:
@@ -255,22 +267,30 @@ def _dollars(row: Row, basis: str | None) -> None:
 
 
 def _of_pass(row: Row) -> None:
-    found = measures.of_pass(row["_attempts"], list(OF_PASS))
+    found = row["_of_pass"]
     row["unsolved_share"] = found["unsolved_share"]
-    sources = {
-        "energy_of_pass_j": "energy_j",
-        "latency_of_pass_s": "latency_p50_s",
-        "flop_of_pass": "flop",
-        "tokens_of_pass": "output_tokens",
-    }
-    for column, field in OF_PASS.items():
-        row[field] = found[column] if row[sources[field]] is not None else None
-        if row[field] is None:
-            row["reasons"][field] = row["reasons"].get(sources[field], row["reasons"].get("accuracy", "no_attempts"))
-    if row["latency_of_pass_s"] is not None and "latency_p50_s" in row["reasons"]:
-        row["reasons"]["latency_of_pass_s"] = row["reasons"]["latency_p50_s"]
+    sources = {"energy_j": "energy_j", "latency_s": "latency_p50_s", "flop": "flop", "all_tokens": "output_tokens"}
+    for column, source in sources.items():
+        for field, value in ((OF_PASS[column], found[column]), (PER_CORRECT[column], row["_per_correct"][column])):
+            row[field] = value if row[source] is not None else None
+            if row[field] is None:
+                row["reasons"][field] = row["reasons"].get(source, row["reasons"].get("accuracy", "no_attempts"))
+            elif column == "latency_s" and source in row["reasons"]:
+                row["reasons"][field] = row["reasons"][source]
     if row["unsolved_share"] is None:
         row["reasons"]["unsolved_share"] = row["reasons"].get("accuracy", "no_attempts")
+
+
+def reranked(rows: Sequence[Row], axes: Sequence[str]) -> list[Row]:
+    """The same rows with their frontiers on other axes (see `rows`), not asking the database. Raises UserError for an unknown axis."""
+    wanted = _axes(axes)
+    made = [row | {"frontier_axes": wanted, "reasons": {k: v for k, v in row["reasons"].items() if k != "frontier"}} for row in rows]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in made:
+        groups.setdefault((row["series"], row["task"]), []).append(row)
+    for members in groups.values():
+        _frontier(members, wanted)
+    return [_finish(row) for row in made]
 
 
 def _frontier(members: Sequence[Row], axes: Sequence[str]) -> None:

@@ -82,14 +82,15 @@ class BoxedTask:
             "exact": float(marked is not None and bool(answers.GRADERS["exact"].decide(gold, marked))),
             "flexible": float(last is not None and bool(answers.GRADERS["number"].decide(gold, last))),
         }
-        return Judgement(items=(_outcome(correct, found, marked, reply.finish),), scores=scores, extracted=(found,))
+        return Judgement(items=(outcome(correct, found, marked, reply.finish),), scores=scores, extracted=(found,))
 
     async def classes(self, answers_: Sequence[str | None]) -> list[int]:
         """Equivalence classes under this task's grader: see tasks.answers.classes."""
         return await answers.classes(answers_, self.grader)
 
 
-def _outcome(correct: bool, found: str | None, marked: str | None, finish: str) -> Outcome:
+def outcome(correct: bool, found: str | None, marked: str | None, finish: str) -> Outcome:
+    """How an item ended, by what was found and whether it was marked as the answer, and how the text ended."""
     if correct:
         return Outcome.CORRECT
     if marked is None and finish == "length":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ class Source:
 
     `rows` is checked after every load from the hub; `fingerprint` is the content hash of the columns `keys` (numbers as text), by which a
     local copy is recognised as the pinned revision; empty where it is not known, and a copy then always counts as local. `file`: the
-    JSON lines to download, for a data set whose columns have no single type; such columns are kept as JSON text.
+    JSON lines to download, for a data set whose columns have no single type; such columns are kept as JSON text. `other`: what a column
+    is called in some copies, by the name it has here.
     """
 
     local: str
@@ -35,6 +36,7 @@ class Source:
     rows: int
     fingerprint: str
     file: str | None = None
+    other: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 # The commits were taken from public references to these data sets; a download at a commit that does not exist fails, and its row count
@@ -48,6 +50,31 @@ _GSM8K_TRAIN_HASH = "60e889f6e8e3b7094230aa751521f3e768de4657f550b309499b73309a2
 _MATH500_HASH = "2caf191d7f5a5924a858ca90cdc27c1f18e74bc786205119317a76007555ad9f"
 _PROCBENCH = "182e5139c73a6a31a2ea42e7b7d16398e3453d4a"
 _PROCBENCH_KEYS = ("prompt", "label", "task_name", "problem_name")
+_HENDRYCKS = "21a5633873b6a120296cce3e2df9d5550074f4a3"
+_HENDRYCKS_KEYS = ("problem", "level", "type", "solution")
+_AIME24 = "2fe88a2f1091d5048c0f36abc874fb997b3dd99a"
+_AIME25 = "563bb8404243c5f09de6ec262f2db674fe5bce9b"
+_AMC23 = "80815d37005feb82cd7f8fbc6901d5d3eff43057"
+MATH_ROWS: Mapping[str, Mapping[str, int]] = {  # Hendrycks et al. 2021: 5,000 test and 7,500 training problems
+    "algebra": {"test": 1187, "train": 1744},
+    "counting_and_probability": {"test": 474, "train": 771},
+    "geometry": {"test": 479, "train": 870},
+    "intermediate_algebra": {"test": 903, "train": 1295},
+    "number_theory": {"test": 540, "train": 869},
+    "prealgebra": {"test": 871, "train": 1205},
+    "precalculus": {"test": 546, "train": 746},
+}
+
+
+def _hendrycks(subject: str, split: str) -> Source:
+    local = f"hendrycks_math/{subject}/{split}.jsonl"
+    return Source(local, "EleutherAI/hendrycks_math", subject, split, _HENDRYCKS, _HENDRYCKS_KEYS, MATH_ROWS[subject][split], "")
+
+
+def _answers(local: str, hub: str, split: str, revision: str, rows: int, **other: str) -> Source:
+    return Source(local, hub, None, split, revision, ("question", "answer"), rows, "", other=other)
+
+
 SOURCES: Mapping[str, Source] = {
     "gsm8k/test": Source("gsm8k/test.jsonl", "openai/gsm8k", "main", "test", _GSM8K, _GSM8K_KEYS, 1319, _GSM8K_TEST_HASH),
     "gsm8k/train": Source("gsm8k/train.jsonl", "openai/gsm8k", "main", "train", _GSM8K, _GSM8K_KEYS, 7473, _GSM8K_TRAIN_HASH),
@@ -55,6 +82,13 @@ SOURCES: Mapping[str, Source] = {
     "procbench": Source(
         "procbench/sample.jsonl", "ifujisawa/procbench", None, "train", _PROCBENCH, _PROCBENCH_KEYS, 5520, "", "combined_dataset.jsonl"
     ),
+    "math500/solutions": Source("math/math500.json", "HuggingFaceH4/MATH-500", None, "test", _MATH500, (*_MATH_KEYS, "solution"), 500, ""),
+    "aime24": _answers(
+        "aime/2024.jsonl", "HuggingFaceH4/aime_2024", "train", _AIME24, 30, question="origin_prompt|problem", answer="gold_answer"
+    ),
+    "aime25": _answers("aime/2025.jsonl", "math-ai/aime25", "test", _AIME25, 30, question="problem"),
+    "amc23": _answers("amc/amc23.jsonl", "math-ai/amc23", "test", _AMC23, 40),
+    **{f"math/{split}/{subject}": _hendrycks(subject, split) for subject in MATH_ROWS for split in ("test", "train")},
 }
 
 
@@ -157,7 +191,10 @@ def _json_document(path: Path, text: str) -> list[tuple[str, Any]]:
 def _checked(row: Any, source: Source, place: str) -> dict[str, str]:
     if not isinstance(row, Mapping):
         raise UserError(f"{place}: expected an object with the keys {', '.join(source.keys)}, got {type(row).__name__}")
-    kinds = (str, int, dict, list) if source.file else (str, int)
+    kinds = (str, int, float, dict, list) if source.file else (str, int, float)
+    for name, others in source.other.items():
+        found = next((other for other in others.split("|") if name not in row and other in row), name)
+        row = {**row, name: row.get(found)}
     missing = [key for key in source.keys if not isinstance(row.get(key), kinds)]
     if missing:
         raise UserError(f"{place}: {', '.join(missing)} missing or no text; expected the keys {', '.join(source.keys)}")

@@ -67,6 +67,21 @@ def boxes(text: str) -> list[str]:
     return [content for content, _ in found]
 
 
+def boxed_gold(solution: str) -> str | None:
+    r"""The content of the last `\boxed{}` or `\fbox{}` of a published MATH solution as it is written there, or of `\boxed x` up to a `$`.
+
+    As the data set's own script reads it; None where there is no box or it is never closed.
+    """
+    if "\\boxed " in solution:
+        return solution.rpartition("\\boxed ")[2].partition("$")[0]
+    opening = "\\boxed{" if "\\boxed" in solution else "\\fbox{"
+    start = solution.rfind(opening.removesuffix("{"))
+    if not solution.startswith(opening, start):
+        return None
+    end = _closing(solution, start + len(opening))
+    return None if end is None else solution[start + len(opening) : end]
+
+
 def _closing(text: str, start: int) -> int | None:
     """Where the brace that is open at `start` is closed."""
     depth = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from perpass.errors import UserError
@@ -10,7 +10,7 @@ from tasks import data
 from tasks.answers import canonical
 from tasks.boxed import ANSWER_FORMAT, BoxedTask
 from tasks.registry import task
-from tasks.types import Problem
+from tasks.types import Problem, Prompt
 
 VERSION = 1
 
@@ -28,14 +28,18 @@ def gsm8k(split: Literal["test", "train"] = "test") -> BoxedTask:
 
 def _load(source: str, split: str) -> tuple[Sequence[Problem], str]:
     table = data.load(source)
-    return [_problem(f"{split}/{index}", row["question"], row["answer"]) for index, row in enumerate(table.rows)], table.revision
+    return [problem(f"{split}/{index}", row["question"], row["answer"]) for index, row in enumerate(table.rows)], table.revision
 
 
-def _problem(key: str, question: str, solution: str) -> Problem:
-    """The gold answer is what follows `#### ` at the end of the published solution, without thousands separators."""
+def problem(key: str, question: str, solution: str, fixed: Prompt | None = None, meta: Mapping[str, str] | None = None) -> Problem:
+    """The gold answer is what follows `#### ` at the end of the published solution, without thousands separators.
+
+    `fixed`: a protocol's own prompt, which then says how to answer; `meta`: more of it.
+    """
     reasoning, mark, gold = solution.rpartition("####")
     if not mark:
         raise UserError(f"gsm8k {key}: its answer has no '#### '")
     steps = sum(1 for line in reasoning.split("\n") if line.strip())
-    meta = {"category": f"{steps} steps", "steps": str(steps)}
-    return Problem(key=key, question=question.strip(), answer_format=ANSWER_FORMAT, gold=(canonical(gold),), meta=meta)
+    known = {"category": f"{steps} steps", "steps": str(steps), **(meta or {})}
+    how = ANSWER_FORMAT if fixed is None else ""
+    return Problem(key=key, question=question.strip(), answer_format=how, gold=(canonical(gold),), fixed=fixed, meta=known)

@@ -19,7 +19,23 @@ from tasks.types import Task
 Factory = Callable[..., Task]
 F = TypeVar("F", bound=Factory)
 
-BUILTIN = ("tasks.arithmetic", "tasks.gsm8k", "tasks.math500", "tasks.procbench.task", "tasks.rest")
+BUILTIN = tuple(
+    f"tasks.{file}"
+    for file in (
+        "arithmetic",
+        "competitions",
+        "gsm8k",
+        "gsm8k_lmeval",
+        "hendrycks",
+        "lmeval",
+        "math500",
+        "minerva",
+        "procbench.task",
+        "rest",
+    )
+)
+BRIDGE = "lm-eval"
+"""`lm-eval:NAME` is short for `{kind: lm-eval, name: NAME}`."""
 tasks: Registry[Factory] = Registry("task", "perpass.tasks", builtin=BUILTIN)
 
 
@@ -61,7 +77,9 @@ def load(spec: str | Mapping[str, Any]) -> Task:
     Raises UserError for an unknown name, an unknown, missing or ill-typed parameter, missing local data, or a missing package.
     """
     if isinstance(spec, str):
-        kind, given = spec, {}
+        bridge, _, name = spec.partition(":")
+        kind: Any = bridge if bridge == BRIDGE and name else spec
+        given: dict[str, Any] = {"name": name} if kind != spec else {}
     elif isinstance(spec, Mapping):
         given = {str(key): value for key, value in spec.items()}
         kind = given.pop("kind", None)

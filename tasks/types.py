@@ -58,6 +58,10 @@ class Problem:
 
     `key` is the source's own id, or split/row in the source file: equal from hub and local data, independent of shuffle and limit.
     `gold` holds one reference answer per item. `fixed` is a protocol's exact prompt.
+
+    `request`: generate: one reply is judged; replies: several are, together; choice and loglikelihood: each pair of `scored`, a prompt and
+    a text after it, is scored by teacher forcing and nothing is generated. Reply.text is then a JSON list: of the replies, or of pairs
+    [log-probability in nats, whether greedy decoding would have written the text (null: not known)].
     """
 
     key: str
@@ -65,7 +69,8 @@ class Problem:
     answer_format: str
     gold: tuple[Any, ...]
     fixed: Prompt | None = None
-    request: Literal["generate", "choice", "loglikelihood"] = "generate"
+    request: Literal["generate", "replies", "choice", "loglikelihood"] = "generate"
+    scored: tuple[tuple[Prompt, str], ...] = ()
     meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -106,6 +111,21 @@ Ask = Callable[[Prompt], Awaitable[str]]
 
 
 @runtime_checkable
+class Prescribes(Protocol):
+    """A Task whose protocol prescribes more than prompts.
+
+    `sampling`: keys of the harness's Sampling, over the experiment's and under those of a strategy's entry, and so part of a cell's
+    identity. `replies`: how many replies are judged together.
+    """
+
+    @property
+    def sampling(self) -> Mapping[str, Any]: ...
+
+    @property
+    def replies(self) -> int: ...
+
+
+@runtime_checkable
 class Task(Protocol):
     """A suite at a version and revision.
 
@@ -118,7 +138,9 @@ class Task(Protocol):
     version: int
     items: int
     spec: Mapping[str, Any]
-    judge_version: str
+
+    @property
+    def judge_version(self) -> str: ...
 
     @property
     def revision(self) -> str:

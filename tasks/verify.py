@@ -22,8 +22,9 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from perpass.errors import PerPassError, UserError
 
@@ -31,17 +32,31 @@ VERSION = 1  # of this way of calling Math-Verify; raise it when a pair would be
 LIMIT_SECONDS = 5.0
 START_SECONDS = 120.0
 LONGEST = 1_000  # characters; a longer answer is never equivalent here
+LONGEST_REPLY = 200_000  # the same for whole replies
 _CACHED = 200_000
 _CHILD = Path(__file__).with_name("verify_child.py")
 
 log = logging.getLogger(__name__)
 Pairs = tuple[tuple[str, str], ...]
+How = Literal["answers", "replies", "difference"]
+"""answers: two answers in LaTeX, by Math-Verify. replies: a whole solution and a whole reply, by Math-Verify's own extraction. difference:
+two expressions in LaTeX, by sympy's parser, equal where their difference simplifies to 0."""
 
 
 def require(what: str) -> None:
     """Raise UserError if Math-Verify is not installed. `what` needs it: "task math500"."""
     if importlib.util.find_spec("math_verify") is None:
         raise UserError(f"{what} needs math-verify: pip install 'perpass[tasks]'")
+
+
+def require_latex(what: str) -> None:
+    """Raise UserError where sympy's LaTeX parser cannot work: it takes one version of its grammar's runtime only."""
+    try:
+        found = metadata.version("antlr4-python3-runtime")
+    except metadata.PackageNotFoundError:
+        found = "none"
+    if not found.startswith("4.11"):
+        raise UserError(f"{what} needs antlr4-python3-runtime 4.11 (installed: {found}): pip install 'perpass[tasks]'")
 
 
 class _Dead(Exception):
@@ -68,12 +83,12 @@ class _Child:
         if first != "ready":
             raise UserError(f"comparing mathematics needs math-verify: pip install 'perpass[tasks]' ({first[1]})")
 
-    def ask(self, pairs: Pairs, limit: float) -> bool:
+    def ask(self, how: How, pairs: Pairs, limit: float) -> bool:
         number = next(self._numbers)
         assert self.process.stdin is not None
         try:
             # The kernel's own limit is later, so that the parent's is the one that decides.
-            self.process.stdin.write(json.dumps([number, limit + 1, pairs]).encode() + b"\n")
+            self.process.stdin.write(json.dumps([number, limit + 1, how, pairs]).encode() + b"\n")
             self.process.stdin.flush()
         except OSError as error:
             raise _Dead("the process was gone") from error
@@ -118,37 +133,40 @@ class Pool:
         self._lock = threading.Lock()
         self._places = threading.Semaphore(self.size)
         self._threads: ThreadPoolExecutor | None = None
-        self._cache: OrderedDict[Pairs, bool | None] = OrderedDict()
+        self._cache: OrderedDict[tuple[How, Pairs], bool | None] = OrderedDict()
 
-    def any_equivalent(self, pairs: Pairs) -> bool | None:
+    def any_equivalent(self, pairs: Pairs, how: How = "answers") -> bool | None:
         """Whether any (gold, answer) pair is equivalent; None if that was not found out within the limit for all of them. Blocks."""
+        asked = how, pairs
         with self._lock:
-            if pairs in self._cache:
-                self._cache.move_to_end(pairs)
-                return self._cache[pairs]
-        fits = max((len(text) for pair in pairs for text in pair), default=0) <= LONGEST
-        result = self._compute(pairs) if fits else None
+            if asked in self._cache:
+                self._cache.move_to_end(asked)
+                return self._cache[asked]
+        longest = LONGEST_REPLY if how == "replies" else LONGEST
+        fits = max((len(text) for pair in pairs for text in pair), default=0) <= longest
+        result = self._compute(how, pairs) if fits else None
         with self._lock:
-            self._cache[pairs] = result
+            if how != "replies":  # whole replies are long and hardly come twice
+                self._cache[asked] = result
             if len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         return result
 
-    async def any_equivalent_async(self, pairs: Pairs) -> bool | None:
+    async def any_equivalent_async(self, pairs: Pairs, how: How = "answers") -> bool | None:
         """The same, without blocking the event loop."""
         with self._lock:
-            if pairs in self._cache:
-                return self._cache[pairs]
+            if (how, pairs) in self._cache:
+                return self._cache[how, pairs]
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="verify")
             threads = self._threads
-        return await asyncio.get_running_loop().run_in_executor(threads, self.any_equivalent, pairs)
+        return await asyncio.get_running_loop().run_in_executor(threads, self.any_equivalent, pairs, how)
 
-    def _compute(self, pairs: Pairs) -> bool | None:
+    def _compute(self, how: How, pairs: Pairs) -> bool | None:
         with self._places:
             child = self._take()
             try:
-                answer = child.ask(pairs, self.limit)
+                answer = child.ask(how, pairs, self.limit)
             except _Dead as reason:
                 if not self._drop(child):
                     raise PerPassError("the comparison was cut short: its process pool was closed") from reason
@@ -230,6 +248,11 @@ def pool() -> Pool:
 async def verify(gold: str, answer: str) -> bool:
     """Whether Math-Verify takes `answer` for `gold`, both LaTeX without delimiters. The order matters: it takes `2+3=5` for `5` only."""
     return bool(await _pool.any_equivalent_async(((gold, answer),)))
+
+
+async def check(gold: str, answer: str, how: How) -> bool:
+    """Whether `answer` is right by another comparison; not within the limit is no."""
+    return bool(await _pool.any_equivalent_async(((gold, answer),), how))
 
 
 def verify_sync(gold: str, answer: str) -> bool:

@@ -1,9 +1,9 @@
 """The child process of tasks.verify: reads one comparison per line, answers one line. Run by path, so that it imports nothing of the
 project.
 
-Request: `[number, seconds, [[gold, answer], …]]`; reply: `[number, true|false, note]`: whether any of the pairs is equivalent. The first
-line it writes is `"ready"`, or `["missing", why]` if Math-Verify cannot be imported. Model text only ever reaches Math-Verify's LaTeX
-grammar, never Python's `eval`.
+Request: `[number, seconds, how, [[gold, answer], …]]`; reply: `[number, true|false, note]`: whether any of the pairs is equivalent. The
+first line it writes is `"ready"`, or `["missing", why]` if Math-Verify cannot be imported. Model text only ever reaches the LaTeX grammars
+of Math-Verify and sympy, never Python's `eval`. `how` is one of HOW: the name of a comparison below.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -44,13 +45,36 @@ def _parse(text: str) -> Any:
     return parse(f"${text}$", extraction_config=[LatexExtractionConfig()], parsing_timeout=None)
 
 
-def _any_equivalent(pairs: list[list[str]]) -> tuple[bool, str]:
+def _answers(gold: str, answer: str) -> bool:
+    """Two answers, as LaTeX without delimiters."""
     from math_verify import verify
 
+    return bool(verify(_parse(gold), _parse(answer), allow_set_relation_comp=True, timeout_seconds=None))
+
+
+def _replies(gold: str, answer: str) -> bool:
+    """Two whole texts with an answer somewhere, as lm-eval's `math_verify` metric has it."""
+    from math_verify import parse, verify
+
+    return bool(verify(gold=parse(gold, parsing_timeout=None), target=parse(answer, parsing_timeout=None), timeout_seconds=None))
+
+
+def _difference(gold: str, answer: str) -> bool:
+    """Two LaTeX expressions whose difference sympy simplifies to 0, as Minerva's `exact_match` has it."""
+    import sympy
+    from sympy.parsing.latex import parse_latex
+
+    return bool(sympy.simplify(parse_latex(gold) - parse_latex(answer)) == 0)
+
+
+HOW: dict[str, Callable[[str, str], bool]] = {"answers": _answers, "replies": _replies, "difference": _difference}
+
+
+def _any_equivalent(how: str, pairs: list[list[str]]) -> tuple[bool, str]:
     note = ""
     for gold, answer in pairs:
         try:
-            if verify(_parse(gold), _parse(answer), allow_set_relation_comp=True, timeout_seconds=None):
+            if HOW[how](gold, answer):
                 return True, ""
         except (Exception, RecursionError, MemoryError) as error:
             note = f"{type(error).__name__}"
@@ -73,7 +97,8 @@ def main() -> None:
         import logging
 
         logging.disable(logging.CRITICAL)
-        works, note = _any_equivalent([[r"\frac{x}{2}+1", "1+x/2"]])  # warms the parsers up, and shows that the grammar's runtime is there
+        # This warms the parsers up, and shows that the grammar's runtime is there.
+        works, note = _any_equivalent("answers", [[r"\frac{x}{2}+1", "1+x/2"]])
     except ImportError as error:
         return say(["missing", str(error)])
     if not works:
@@ -88,9 +113,9 @@ def main() -> None:
         line = sys.stdin.readline()
         if not line:
             return None
-        number, seconds, pairs = json.loads(line)
+        number, seconds, how, pairs = json.loads(line)
         _deadline(seconds)
-        same, note = _any_equivalent(pairs)
+        same, note = _any_equivalent(how, pairs)
         _deadline(0)
         say([number, same, note])
 

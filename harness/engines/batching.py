@@ -150,9 +150,9 @@ class Batcher:
         except BaseException:
             self._scoring.extendleft(jobs)  # so that they hear of it
             raise
-        for job, logprobs in zip(jobs, found, strict=True):
+        for job, (job.logprobs, job.greedy) in zip(jobs, found, strict=True):
             self._count(prompt=len(job.ids) - job.count, scored=job.count, calls=1)
-            job.logprobs, job.last = logprobs, now()
+            job.last = now()
             job.done(None)
 
     # Admission ----------------------------------------------------------------------------------------------------------------------

@@ -83,8 +83,11 @@ class Forward:
             use_cache=True,
         )
 
-    def score(self, sequences: Sequence[Sequence[int]], counts: Sequence[int]) -> list[list[float]]:
-        """Log-probabilities (nats) of the last `counts[i]` tokens of each sequence, in order, in one pass without a cache."""
+    def score(self, sequences: Sequence[Sequence[int]], counts: Sequence[int]) -> list[tuple[list[float], bool]]:
+        """Log-probabilities (nats) of the last `counts[i]` tokens of each sequence, in order, in one pass without a cache.
+
+        With each: whether all of these tokens are the likeliest at their places.
+        """
         rows = np.repeat(np.arange(len(sequences)), counts)
         places = np.concatenate([np.arange(len(ids) - count, len(ids)) for ids, count in zip(sequences, counts, strict=True)])
         ids = self._padded(sequences)
@@ -92,8 +95,9 @@ class Forward:
         logits = self._run(wanted, input_ids=ids, use_cache=False)
         targets = ids[wanted[0], self._to(places)]
         chosen = torch.log_softmax(logits, dim=-1).gather(1, targets[:, None])[:, 0].tolist()
+        likeliest = (logits.argmax(dim=-1) == targets).tolist()
         ends = np.cumsum(counts)
-        return [chosen[end - count : end] for end, count in zip(ends, counts, strict=True)]
+        return [(chosen[end - count : end], all(likeliest[end - count : end])) for end, count in zip(ends, counts, strict=True)]
 
     def _masks(self, positions: Tensor, width: int) -> Tensor | dict[str, Tensor]:
         """Additive masks (n, 1, 1, width) for one query per row, in the form that the architecture takes."""

@@ -74,7 +74,8 @@ class Generation(Job):
 
 @dataclass(eq=False, kw_only=True)
 class Scoring(Job):
-    """Teacher-forced scoring of the last `count` of `ids`. `logprobs`: theirs, in nats."""
+    """Teacher-forced scoring of the last `count` of `ids`. `logprobs`: theirs, in nats; `greedy`: each is the likeliest at its place."""
 
     count: int
     logprobs: list[float] = field(default_factory=list)
+    greedy: bool = False

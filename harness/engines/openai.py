@@ -16,7 +16,19 @@ from harness.engines import openai_settings as given
 from harness.engines.jobs import now
 from harness.engines.openai_errors import lengths
 from harness.engines.openai_reading import Cutter, Kept, Reading, number
-from harness.engines.openai_requests import CHAT, COMPLETIONS, Features, Rendering, Request, completion, lacking, rendering, scores, scoring
+from harness.engines.openai_requests import (
+    CHAT,
+    COMPLETIONS,
+    Features,
+    Rendering,
+    Request,
+    completion,
+    greedy,
+    lacking,
+    rendering,
+    scores,
+    scoring,
+)
 from harness.engines.openai_usage import Meter
 from harness.types import Capabilities, Model, Observe, PromptTooLong, Sample, Sampling, Scored, Timing, TransportFault, Usage, Watch
 from perpass.errors import PerPassError, UserError, unknown
@@ -345,7 +357,7 @@ class OpenAIEngine:
             raise PromptTooLong(f"prompt and text have {len(whole)} tokens and need 1 more; the context is {self._context}")
         if not ids:
             at = now()
-            return Scored((), Usage(), Timing(at, None, at))
+            return Scored((), Usage(), Timing(at, None, at), True)
         async with client.send(COMPLETIONS, scoring(self._name, whole, features.scoring)) as exchange:
             answer = await exchange.json()
             timing = Timing(exchange.sent, None, now())
@@ -355,7 +367,7 @@ class OpenAIEngine:
         cached = min(number(answer.get("usage"), "prompt_tokens_details", "cached_tokens") or 0, len(before))
         usage = Usage(prompt=len(before), cached=cached, scored=len(ids), calls=1)
         self._used += usage
-        return Scored(tuple(found), usage, timing)
+        return Scored(tuple(found), usage, timing, greedy(answer, whole, len(ids)))
 
     # -- what is known of it ---------------------------------------------------------------------------------------------------------
     def tokens(self, prompt: Prompt) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ from harness.engines.openai_errors import Refused, error_object, failure, said
 from harness.types import TransportFault
 from perpass.errors import PerPassError
 
-KEEP_ALIVE_S = 4.0  # below the 5 s after which uvicorn, and so vLLM, closes an idle connection: a request must not meet its end
+KEEP_ALIVE_S = 2.0  # uvicorn, and so vLLM, closes a connection idle for 5 s: even from a busy machine no request may meet its end
 DRAIN_S = 1.0  # what the server may take to close a stream after its last event
 PARTLY_READ = 2**16  # bytes of an error's body that are read
 

@@ -170,3 +170,18 @@ def scores(answer: Mapping[str, Any], ids: tuple[int, ...], count: int) -> list[
         return [float(x) for x in found] if len(found) == count else None
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
+
+
+def greedy(answer: Mapping[str, Any], ids: tuple[int, ...], count: int) -> bool | None:
+    """Whether each of the last `count` of `ids` is the likeliest at its place, by the answer to a scoring request; None if not told."""
+    try:
+        choice = answer["choices"][0]
+        if choice.get("prompt_logprobs"):
+            tokens = choice["prompt_logprobs"][len(ids) - count : len(ids)]
+            ranks = [token[str(i)]["rank"] for token, i in zip(tokens, ids[-count:], strict=True)]
+            return None if None in ranks else all(rank == 1 for rank in ranks)
+        found = choice["logprobs"]["token_logprobs"][len(ids) - count : len(ids)]
+        tops = choice["logprobs"]["top_logprobs"][len(ids) - count : len(ids)]
+        return all(own >= max(top.values()) for own, top in zip(found, tops, strict=True)) if len(found) == count else None
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return None

@@ -127,7 +127,8 @@ class ScriptedEngine:
         asked, ids = as_text(prompt), text.encode()
         usage = Usage(prompt=len(asked.encode()), scored=len(ids), calls=1)
         self._used += usage
-        return Scored(_noise(seed_from(asked, text), len(ids)), usage, Timing(sent, None, time.time()))
+        seed = seed_from(asked, text)
+        return Scored(_noise(seed, len(ids)), usage, Timing(sent, None, time.time()), greedy=not ids or seed % 2 == 0)
 
     async def steps(self, question: str, steps: Sequence[str]) -> StepScores:
         """As a reward: a score per step that depends on the steps up to it only."""

@@ -190,12 +190,12 @@ class TransformersEngine:
         ids = self._renderer().continuation(text)
         self._room(rendered, len(ids))
         if not ids:
-            return Scored((), Usage(), Timing(sent, None, sent))
+            return Scored((), Usage(), Timing(sent, None, sent), True)
         done, future = _promise()
         job = Scoring(ids=(*rendered.ids, *ids), done=done, count=len(ids))
         await self._finished(job, future)
         usage = Usage(prompt=len(rendered.ids), scored=len(ids), calls=1)
-        return Scored(tuple(job.logprobs), usage, Timing(sent, None, job.last))
+        return Scored(tuple(job.logprobs), usage, Timing(sent, None, job.last), job.greedy)
 
     async def _finished(self, job: Job, future: asyncio.Future[None]) -> None:
         if self._batcher is None:

@@ -278,13 +278,14 @@ class VLLMEngine:
         ids = self._renderer().continuation(text)
         self._room(rendered, len(ids) + 1)
         if not ids:
-            return Scored((), Usage(), Timing(sent, None, sent))
+            return Scored((), Usage(), Timing(sent, None, sent), True)
         stream = Stream(NOTHING)
         parameters = {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": 0, "detokenize": False}
         await core.generate((*rendered.ids, *ids), parameters, stream)
         usage = Usage(prompt=len(rendered.ids), cached=min(stream.cached, len(rendered.ids)), scored=len(ids), calls=1)
         self._used += usage
-        return Scored(tuple(stream.scored[-len(ids) :]), usage, Timing(sent, None, stream.last or now()))
+        greedy = all(rank == 1 for rank in stream.ranks[-len(ids) :])
+        return Scored(tuple(stream.scored[-len(ids) :]), usage, Timing(sent, None, stream.last or now()), greedy)
 
     def _rendered(self, prompt: Prompt, thinking: bool | str | None) -> Rendered:
         rendered = self._renderer().render(prompt, thinking)

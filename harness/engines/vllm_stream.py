@@ -24,6 +24,7 @@ class Stream:
         self.logprobs: list[float] = []
         self.confidence: list[float] = []
         self.scored: list[float] = []  # of the prompt's tokens but its first, if asked for
+        self.ranks: list[int | None] = []  # theirs among all tokens, from 1
         self.cached = 0  # tokens of the prompt that were in vLLM's cache
         self.first: float | None = None  # when the first token arrived, in seconds since the epoch
         self.last: float | None = None
@@ -36,7 +37,7 @@ class Stream:
         part = output.outputs[0]
         self.cached = output.num_cached_tokens or self.cached
         if output.prompt_logprobs:
-            self.scored = list(output.prompt_logprobs.logprobs)
+            self.scored, self.ranks = list(output.prompt_logprobs.logprobs), list(output.prompt_logprobs.ranks)
         if part.token_ids:
             self.first = at if self.first is None else self.first
             self.last = at

@@ -16,7 +16,7 @@ from threading import Thread
 import numpy as np
 from tokenizers import Tokenizer
 
-from harness.reference.data import documents
+from harness.reference.data import EARLY_MIX, EARLY_POOLS, MIX, documents
 from harness.reference.tokenizer import PAD, SPECIALS, encode
 
 POOL = 6000  # documents generated, sorted by length and cut into batches at a time
@@ -50,7 +50,8 @@ def pool(tokenizer_text: str, seed: int, index: int, batch_tokens: int, size: in
     """Pool number `index` of a training run: a pure function of its arguments, so that a resumed run goes on with the next one."""
     tokenizer = Tokenizer.from_str(tokenizer_text)
     pad = SPECIALS.index(PAD)
-    drawn = list(islice(documents(f"train/{seed}/{index}"), size))
+    mix = EARLY_MIX if index < EARLY_POOLS else MIX
+    drawn = list(islice(documents(f"train/{seed}/{index}", mix), size))
     rows = sorted(encode(tokenizer, drawn), key=lambda row: len(row[0]))
     found = []
     while rows:

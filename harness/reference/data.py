@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness import prompts
 from tasks.boxed import ANSWER_FORMAT
-from tasks.procbench.procedures import PROCEDURES, Drawn, problems
+from tasks.procbench.procedures import REFERENCE, Drawn, problems
 from tasks.procbench.scoring import as_text
 from tasks.procbench.task import STATE_FORMAT, asked
 from tasks.rest import REST_FORMAT, merged
@@ -18,15 +20,21 @@ from tasks.types import Prompt, Turn
 OPERATIONS = range(1, 7)
 STEPS = range(2, 9)  # of procedures
 MIX = {
-    "cot": 0.20,
-    "direct": 0.10,
-    "judge": 0.06,
-    "drill": 0.12,
-    "procedure": 0.30,
-    "procedure direct": 0.10,
-    "several": 0.09,
-    "several direct": 0.03,
+    "cot": 0.12,
+    "direct": 0.05,
+    "judge": 0.04,
+    "drill": 0.06,
+    "copy": 0.10,
+    "procedure": 0.42,
+    "procedure direct": 0.07,
+    "several": 0.12,
+    "several direct": 0.02,
 }
+# To find one's place in a string, and to go on from there, is what procedures stand on. A small model finds it within some hundred steps
+# on many copies, and very late on few: training begins with pools of documents that are mostly copies.
+EARLY_POOLS = 4
+EARLY_MIX = {"copy": 0.60, "cot": 0.12, "procedure": 0.20, "drill": 0.08}
+COPY = "Copy."
 DRILL = "Calculate line by line."
 VERDICT_WEIGHT = 5.0  # a verdict is one token among the hundred of a batch row: without a weight it is learned last
 
@@ -63,16 +71,16 @@ class Sources:
 
     def procedure(self, most_steps: int = STEPS[-1]) -> Drawn:
         """A procedure of 2 to `most_steps` steps."""
-        name, steps = self.rng.choice(list(PROCEDURES)), self.rng.randint(STEPS[0], most_steps)
+        name, steps = self.rng.choice(REFERENCE), self.rng.randint(STEPS[0], most_steps)
         return next(problems(self.rng, name, steps, held_out=False))
 
 
-def documents(seed: str) -> Iterator[Document]:
-    """Endless documents, equal for equal seeds, none on a held-out problem."""
+def documents(seed: str, mix: Mapping[str, float] = MIX) -> Iterator[Document]:
+    """Endless documents, equal for equal seeds, none on a held-out problem. `mix`: the share of each kind."""
     rng = random.Random(seed)
     sources = Sources.of(rng)
     while True:
-        kind = rng.choices(list(MIX), list(MIX.values()))[0]
+        kind = rng.choices(list(mix), list(mix.values()))[0]
         yield MAKERS[kind](kind, sources)
 
 
@@ -96,8 +104,8 @@ def states(drawn: Drawn) -> str:
 
 
 def from_several(kind: str, sources: Sources) -> Document:
-    """Two or three questions in one prompt, as REST asks them: word problems, or procedures of few steps."""
-    count = sources.rng.choice((2, 2, 3))
+    """One to three questions in one prompt, as REST asks them: word problems, or procedures of few steps."""
+    count = sources.rng.choice((1, 2, 2, 3, 3))
     pairs: list[tuple[str, str, str]] = []
     if sources.rng.random() < 0.7:
         drawn_stories = [sources.story() for _ in range(count)]
@@ -137,6 +145,20 @@ def drill(kind: str, sources: Sources) -> Document:
         lines += solution(sources.story()[0]).splitlines()[:-1]
     turns = (Turn("user", DRILL), Turn("assistant", "\n".join(lines[:count])))
     return Document(kind, (turns[1].content,), turns, (0.0, 1.0), results_only=True)
+
+
+def copy(kind: str, sources: Sources) -> Document:
+    """Strings to be repeated, 2 to 6 of them."""
+    rng, alphabet = sources.rng, string.ascii_lowercase + string.digits
+    if rng.random() < 0.7:  # no character twice: the one before says where one is, which is learned first
+        drawn = "".join(rng.sample(alphabet, len(alphabet)))
+    else:
+        drawn = "".join(rng.choices(rng.choice((string.ascii_lowercase, alphabet, string.digits, "01", "-x")), k=len(alphabet)))
+    cuts = sorted(rng.sample(range(2, len(drawn)), rng.randint(1, 5)))
+    lines = [drawn[a:b] for a, b in pairwise([0, *cuts, len(drawn)])]
+    text = "\n".join(lines)
+    turns = (Turn("user", f"{COPY}\n{text}"), Turn("assistant", text))
+    return Document(kind, (turns[0].content,), turns, (0.0, 1.0))
 
 
 def _closed(kind: str, questions: Sequence[str], prompt: Prompt, answer: str) -> Document:
@@ -185,6 +207,7 @@ MAKERS: Mapping[str, Callable[[str, Sources], Document]] = {
     "direct": from_story,
     "judge": from_story,
     "drill": drill,
+    "copy": copy,
     "procedure": from_procedure,
     "procedure direct": from_procedure,
     "several": from_several,

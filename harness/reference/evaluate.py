@@ -22,6 +22,7 @@ from harness.reference.data import OPERATIONS, Document, document
 from harness.reference.export import write_accuracy
 from perpass.errors import UserError
 from tasks.arithmetic import Arithmetic
+from tasks.procbench.procedures import REFERENCE
 from tasks.procbench.task import ProcBench
 from tasks.rest import Rest
 from tasks.stories import stories
@@ -81,7 +82,7 @@ def measure(model: Model, size: int = 1500, seed: int = 0) -> dict[str, Any]:
     """
     torch.manual_seed(seed)
     arithmetic = Arithmetic(size=size, seed=seed)
-    procedures = ProcBench(source="generated", instructions="brief", steps=SHORT, size=min(size, 600), seed=seed)
+    procedures = ProcBench(source="generated", procedures=REFERENCE, instructions="brief", steps=SHORT, size=min(size, 600), seed=seed)
     stories, note = _stories(model, arithmetic, seed)
     asked = {"step by step, greedy": prompts.step_by_step, "direct, greedy": prompts.direct}
     several = [Rest(base={**arithmetic.spec, "size": max(size // (2 * s), s)}, s=s) for s in (1, 2, 3)]

@@ -25,8 +25,8 @@ class Size:
 
 SIZES = {
     "nano": Size(hidden=96, heads=3, layers=3, intermediate=192, learning_rate=4e-3, steps=7000, batch_tokens=4096),
-    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=3e-3, steps=7000, batch_tokens=4096),
-    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=2e-3, steps=8000, batch_tokens=4096),
+    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=3e-3, steps=6500, batch_tokens=4096),
+    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=2e-3, steps=7500, batch_tokens=4096),
 }
 
 

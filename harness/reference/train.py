@@ -30,7 +30,7 @@ from harness.reference.export import export, load_state, save_state
 from harness.reference.sizes import SIZES, Size, config
 from perpass.errors import UserError, unknown
 from tasks.arithmetic import Arithmetic
-from tasks.procbench.procedures import PROCEDURES
+from tasks.procbench.procedures import REFERENCE
 from tasks.procbench.task import ProcBench
 from tasks.types import Task
 
@@ -40,7 +40,7 @@ LAST = 0.02  # the cosine ends at this share of the peak learning rate
 # The tasks whose questions must not be met in training.
 TEST_TASKS: tuple[Task, ...] = (
     *(Arithmetic(size=size, seed=seed) for size, seed in ((3000, 0), (600, 1), (600, 2), (600, 3))),
-    *(ProcBench(source="generated", instructions="brief", steps=(2, 8), size=700, seed=seed) for seed in range(6)),
+    *(ProcBench(source="generated", procedures=REFERENCE, instructions="brief", steps=(2, 8), size=700, seed=seed) for seed in range(6)),
 )
 
 
@@ -241,7 +241,7 @@ class Trainer:
             "longest": progress.longest,
             "command": f"python -m harness.reference.train {options.size} {horizon} --threads {options.threads}{flags}",
             "mix": ", ".join(f"{kind} {share:.0%}" for kind, share in MIX.items()),
-            "procedures": ", ".join(PROCEDURES),
+            "procedures": ", ".join(REFERENCE),
             "seed": options.seed,
             "steps": progress.step,
             "tokens": progress.tokens,

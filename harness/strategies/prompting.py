@@ -14,7 +14,7 @@ async def direct(ctx: Context) -> Answer:
     return Answer.of(await ctx.one(ctx.compose(system=prompts.DIRECT_SYSTEM)))
 
 
-@strategy(name="cot", version=1, family="prompting", paper="arXiv:2201.11903", budget=1, pool="full")
+@strategy(name="cot", version=1, family="prompting", paper="arXiv:2201.11903", budget=1, pool="full", prompt="question")
 async def cot(ctx: Context) -> Answer:
     """Chain of thought: one sample that reasons step by step. Its mean over trials is pass@1 of the pool that voting shares.
 

@@ -11,7 +11,16 @@ from harness.strategy import Count, strategy
 from harness.types import Answer, Sample
 
 
-@strategy(name="best_of_n", version=1, family="selection", paper="arXiv:2110.14168", needs={"logprobs"}, budget="n", pool="full")
+@strategy(
+    name="best_of_n",
+    version=1,
+    family="selection",
+    paper="arXiv:2110.14168",
+    needs={"logprobs"},
+    budget="n",
+    pool="full",
+    prompt="question",
+)
 async def best_of_n(ctx: Context, n: Count = 16) -> Answer:
     """n samples; the one with the highest mean log-probability per token wins (no verifier, unlike the paper, so no further cost)."""
     samples = await ctx.sample(ctx.compose(prompts.STEP_BY_STEP), n)

@@ -11,7 +11,7 @@ from harness.strategy import Count, strategy
 from harness.types import Answer, Sample
 
 
-@strategy(name="self_consistency", version=1, family="voting", paper="arXiv:2203.11171", budget="n", pool="full")
+@strategy(name="self_consistency", version=1, family="voting", paper="arXiv:2203.11171", budget="n", pool="full", prompt="question")
 async def self_consistency(ctx: Context, n: Count = 16) -> Answer:
     """n samples of the chain-of-thought prompt; the most frequent answer wins, item by item. Samples without an answer do not vote.
 

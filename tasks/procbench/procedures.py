@@ -1,68 +1,23 @@
 """Procedures of ProcBench as generators of our own: each draws the data of a problem and builds its states as it goes.
 
-Source of the procedures: Fujisawa et al. 2024 (arXiv:2410.03117). Distributions are ours; sizes grow with the number of steps.
+Source of the procedures: Fujisawa et al. 2024 (arXiv:2410.03117). Distributions are ours.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
-import string
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-TEST_SHARE = 10  # one problem in ten is kept for testing
+from tasks.procbench import draw_reference, draw_sentences, draw_strings  # noqa: F401  they announce their procedures
+from tasks.procbench.drawn import ANNOUNCED, Drawn, Procedure
+
+__all__ = ["LEAST_STEPS", "MOST_STEPS", "PROCEDURES", "REFERENCE", "Drawn", "Procedure", "problems"]
+
 LEAST_STEPS, MOST_STEPS = 2, 25
-_LARGEST = 9999
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One problem: the `data` that the prompt shows, and the label: the states of its steps, of which the last one is final.
-
-    A state is a string, a whole number, or a list of strings.
-    """
-
-    procedure: str
-    data: str
-    init: Any
-    states: tuple[Any, ...]
-
-    @property
-    def label(self) -> dict[str, Any]:
-        """The label in the official form: init, intermediate states and final state."""
-        return {"init": self.init, "intermediate": list(self.states[:-1]), "final": self.states[-1]}
-
-    @property
-    def held_out(self) -> bool:
-        """True for the tenth of all problems, by their data, that only the task asks; reference models are trained on others only."""
-        return int(hashlib.sha256(f"{self.procedure}\n{self.data}".encode()).hexdigest(), 16) % TEST_SHARE == 0
-
-
-Draw = Callable[[random.Random, int], Drawn]
-
-
-@dataclass(frozen=True)
-class Procedure:
-    """A procedure of ProcBench: its official name and number, an instruction of one line, and how a problem of so many steps is drawn."""
-
-    name: str
-    number: int
-    brief: str
-    draw: Draw
-
-
-PROCEDURES: dict[str, Procedure] = {}
-
-
-def _procedure(number: int, brief: str) -> Callable[[Draw], Draw]:
-    def mark(draw: Draw) -> Draw:
-        name = "".join(word.capitalize() for word in draw.__name__.split("_"))
-        PROCEDURES[name] = Procedure(name, number, brief, draw)
-        return draw
-
-    return mark
+# All 23, in the official order.
+PROCEDURES: dict[str, Procedure] = {p.name: p for p in sorted(ANNOUNCED.values(), key=lambda p: p.number)}
+# Those that the reference models are trained on.
+REFERENCE = tuple(name for name, p in PROCEDURES.items() if p.draw.__module__ == draw_reference.__name__)
 
 
 def problems(rng: random.Random, procedure: str, steps: int, *, held_out: bool) -> Iterator[Drawn]:
@@ -72,136 +27,3 @@ def problems(rng: random.Random, procedure: str, steps: int, *, held_out: bool) 
         drawn = draw(rng, steps)
         if drawn.held_out == held_out:
             yield drawn
-
-
-def _letters(rng: random.Random, count: int) -> str:
-    return "".join(rng.choices(string.ascii_lowercase, k=count))
-
-
-@_procedure(6, "Replace each character by its partner, from left to right.")
-def substitute(rng: random.Random, steps: int) -> Drawn:
-    """Replace every character of a string by its partner in a list of pairs, from left to right. Every character has one."""
-    alphabet = string.ascii_lowercase + string.digits
-    text = "".join(rng.choices(alphabet, k=steps))
-    pairs = {old: rng.choice(alphabet.replace(old, "")) for old in rng.sample(sorted(set(text)), len(set(text)))}
-    states = tuple("".join(pairs[c] for c in text[: k + 1]) + text[k + 1 :] for k in range(steps))
-    shown = "\n".join(f"({old}, {new})" for old, new in pairs.items())
-    return Drawn("Substitute", f"Pairs:\n{shown}\nString:\n{text}", text, states)
-
-
-@_procedure(7, "Write the string as runs: character, underscore, length.")
-def encode(rng: random.Random, steps: int) -> Drawn:
-    """Write a string of zeros and ones as its runs: 1_7, 0_2. Runs are of 1 to 9."""
-    bit = rng.randrange(2)
-    runs = [(str((bit + k) % 2), rng.randint(1, 9)) for k in range(steps)]
-    codes = [f"{c}_{n}" for c, n in runs]
-    return Drawn("Encode", "String:\n" + "".join(c * n for c, n in runs), "", tuple(codes[: k + 1] for k in range(steps)))
-
-
-@_procedure(12, "Join the sequences for N steps: a number, then a letter, starting over at an end.")
-def rhythm(rng: random.Random, steps: int) -> Drawn:
-    """Join two cyclic sequences, one of numbers and one of letters, element by element."""
-    numbers = rng.choices("123456789", k=rng.randint(3, 6))
-    letters = rng.choices("abcdefgh", k=rng.randint(3, 6))
-    pieces = [numbers[k % len(numbers)] + letters[k % len(letters)] for k in range(steps)]
-    data = f"Sequence 1: {', '.join(numbers)}\nSequence 2: {', '.join(letters)}\nN: {steps}"
-    return Drawn("Rhythm", data, "", tuple("".join(pieces[: k + 1]) for k in range(steps)))
-
-
-@_procedure(13, "Write what each candidate shares with the beginning of the target, until one is equal.")
-def compare(rng: random.Random, steps: int) -> Drawn:
-    """Compare a target with candidates one by one; each shares a beginning with it, until one is the same."""
-    target = _letters(rng, rng.randint(3, 6))
-    shared = [target[: rng.randrange(1, len(target))] for _ in range(steps - 1)]
-    candidates = [_unlike(rng, target, len(s)) for s in shared]
-    after = [_unlike(rng, target, rng.randrange(1, len(target))) for _ in range(rng.randrange(3))]
-    data = f"Target: {target}\nCandidate: {', '.join([*candidates, target, *after])}"
-    return Drawn("Compare", data, [""], (*shared, [*shared, target]))
-
-
-def _unlike(rng: random.Random, target: str, same: int) -> str:
-    """A word as long as `target` that begins like it for exactly `same` letters."""
-    other = rng.choice(string.ascii_lowercase.replace(target[same], ""))
-    return target[:same] + other + _letters(rng, len(target) - same - 1)
-
-
-@_procedure(15, "Write out the runs: AxB is B times A.")
-def decode(rng: random.Random, steps: int) -> Drawn:
-    """Write out runs of zeros and ones that are given as 1x4. Runs are of 1 to 9."""
-    bit = rng.randrange(2)
-    runs = [(str((bit + k) % 2), rng.randint(1, 9)) for k in range(steps)]
-    whole = [c * n for c, n in runs]
-    data = "Sentence: " + " ".join(f"{c}x{n}" for c, n in runs) + "\n"
-    return Drawn("Decode", data, "", tuple("".join(whole[: k + 1]) for k in range(steps)))
-
-
-@_procedure(16, "Apply the actions to the string.")
-def push_pop(rng: random.Random, steps: int) -> Drawn:
-    """Remove and add letters at both ends of a string, which never gets empty."""
-    text = start = _letters(rng, steps + rng.randrange(3))
-    actions, states = [], []
-    for _ in range(steps):
-        action = rng.choice(("pop_left", "pop_right", "push_left", "push_right")[0 if len(text) > 1 else 2 :])
-        letter = rng.choice(string.ascii_lowercase)
-        text = {"pop_left": text[1:], "pop_right": text[:-1], "push_left": letter + text, "push_right": text + letter}[action]
-        actions.append(f"{action}({letter})" if action.startswith("push") else action)
-        states.append(text)
-    return Drawn("PushPop", f"Initial string: {start}\nActions: {', '.join(actions)}", start, tuple(states))
-
-
-@_procedure(19, "Remove the letters from the string, each where it comes first.")
-def delete_char(rng: random.Random, steps: int) -> Drawn:
-    """Remove the first of a given letter from a string, letter by letter."""
-    text = start = _letters(rng, steps + rng.randint(3, 7))
-    letters, states = [], []
-    for _ in range(steps):
-        letters.append(rng.choice(text))
-        text = text.replace(letters[-1], "", 1)
-        states.append(text)
-    shown = "\n".join(f"{k}. {letter}" for k, letter in enumerate(letters, 1))
-    return Drawn("DeleteChar", f"String: {start}\nSteps: \n{shown}", start, tuple(states))
-
-
-@_procedure(21, "Apply the operations to N.")
-def cumulate(rng: random.Random, steps: int) -> Drawn:
-    """Add to and multiply a number. While there is room the two are equally likely; values stay below 10,000."""
-    value = start = rng.randint(1, 9)
-    operations, states = [], []
-    for _ in range(steps):
-        number = rng.randint(2, 7)
-        multiplies = value * number <= _LARGEST and rng.random() < 0.5
-        value = value * number if multiplies else value + number
-        operations.append(f"{'Multiply' if multiplies else 'Add'} {number}")
-        states.append(value)
-    return Drawn("Cumulate", f"N = {start}\nOperations: [{', '.join(operations)}]\n", start, tuple(states))
-
-
-@_procedure(22, "Move x, around the ends.")
-def move_cyclic(rng: random.Random, steps: int) -> Drawn:
-    """Move the x in an array of dashes left and right, around its ends."""
-    size = rng.randint(4, 9)
-    place = rng.randrange(size)
-    start = _array(place, size)
-    operations, states = [], []
-    for _ in range(steps):
-        direction, distance = rng.choice(("left", "right")), rng.randint(1, 5)
-        place = (place + (distance if direction == "right" else -distance)) % size
-        operations.append(f" ({direction}, {distance})")
-        states.append(_array(place, size))
-    shown = ",\n".join(operations)
-    return Drawn("MoveCyclic", f"Initial array:\n{start}\nOperations: [\n{shown}\n]\n", start, tuple(states))
-
-
-def _array(place: int, size: int) -> str:
-    return "-" * place + "x" + "-" * (size - place - 1)
-
-
-@_procedure(23, "Go right from the letter, around the end, counting down to zero.")
-def find_cyclic(rng: random.Random, steps: int) -> Drawn:
-    """Walk to the right through a string of different characters, around its end, counting down to zero."""
-    text = "".join(rng.sample(string.ascii_lowercase + string.digits, rng.randint(5, 10)))
-    place = rng.randrange(len(text))
-    walked = [text[(place + k) % len(text)] for k in range(steps + 1)]
-    states = tuple([walked[k], str(steps - k)] for k in range(1, steps))
-    data = f"String: {text}\nCommand: ['{walked[0]}', '{steps}']\n"
-    return Drawn("FindCyclic", data, [walked[0], str(steps)], (*states, walked[steps]))

@@ -1,16 +1,12 @@
-"""ProcBench's measures of a list of states, and how states are read from a reply.
+"""ProcBench's measures of a list of states.
 
 Source: Fujisawa et al. 2024 (arXiv:2410.03117) and the equality rules of its evaluator: by the type of the gold state.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-_BOX = re.compile(r"\\boxed\s*\{")
-_LIST_MARK = re.compile(r"^\s*(?:[-*]\s+(?=\S)|\d+[.)]\s+)")
 
 
 def score(gold: Mapping[str, Any], predicted: Mapping[str, Any]) -> dict[str, float]:
@@ -38,7 +34,7 @@ def equal(gold: Any, found: Any) -> bool:
     if isinstance(gold, int):
         try:
             return gold == int(found)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return False
     return str(gold) == str(found)
 
@@ -46,31 +42,3 @@ def equal(gold: Any, found: Any) -> bool:
 def as_text(state: Any) -> str:
     """A state in one line: the elements of a list behind commas."""
     return ", ".join(map(str, state)) if isinstance(state, (list, tuple)) else str(state)
-
-
-def read(text: str, like: Any) -> Any:
-    """A state written in a reply, as the type of `like`: quotes and brackets around it do not count.
-
-    What cannot be read as that type stays a string, which equals nothing of it.
-    """
-    if isinstance(like, (list, tuple)):
-        return [_bare(part) for part in text.strip().strip("[](){}").split(",")] if text.strip() else []
-    return _bare(text)
-
-
-def _bare(text: str) -> str:
-    return text.strip().strip("\"'`")
-
-
-def lines(text: str) -> list[str]:
-    """The lines before the first box of a reply that are neither empty nor prose about it, list marks removed: one state each."""
-    box = _BOX.search(text)
-    before = text[: box.start()] if box else text
-    return [_LIST_MARK.sub("", line).strip() for line in before.splitlines() if line.strip()]
-
-
-def predicted(text: str, final: str | None, gold: Mapping[str, Any]) -> dict[str, Any]:
-    """The label that a free-form reply states: a state per line, and the extracted `final` one. Types as in `gold`."""
-    like: Sequence[Any] = gold["intermediate"]
-    states = [read(line, like[min(at, len(like) - 1)] if like else gold["final"]) for at, line in enumerate(lines(text))]
-    return {"intermediate": states, "final": None if final is None else read(final, gold["final"])}

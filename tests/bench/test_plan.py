@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,19 @@ class FixedTask:
 
     async def classes(self, answers: Any) -> list[int]:
         return list(range(len(answers)))
+
+
+class PrescribedTask(FixedTask):
+    """A task whose protocol prescribes its sampling, and 4 replies where it takes several."""
+
+    name = "prescribed"
+
+    def __init__(self, request: str = "generate"):
+        self.request, self.replies = request, 4 if request == "replies" else 1
+        self.sampling = {"temperature": 0.0, "max_tokens": 256, "stop": ("Q:",)}
+
+    def problems(self) -> list[Problem]:
+        return [replace(p, request=self.request) for p in super().problems()]  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +110,49 @@ def test_duplicates_are_gone() -> None:
         "cot",
         "self_consistency(n=2)",
     ]
+
+
+def test_a_protocols_sampling_is_over_the_experiments_and_under_an_entrys() -> None:
+    tasks.add("prescribed", PrescribedTask)
+    try:
+        made = build(tasks=["prescribed"], strategies=["cot", {"kind": "cot", "temperature": 0.7}], sampling={"max_tokens": 9}, trials=3)
+        assert [(c.strategy.sampling.temperature, c.strategy.sampling.max_tokens, c.runs) for c in made.cells] == [
+            (0, 256, 1),
+            (0.7, 256, 3),
+        ]
+        assert {c.strategy.sampling.stop for c in made.cells} == {("Q:",)} and len({c.identity for c in made.cells}) == 2
+        voted = build(tasks=["prescribed"], strategies=["self_consistency(n=4)", {"kind": "self_consistency", "n": 4, "temperature": 1}])
+        assert [c.strategy.sampling.temperature for c in voted.cells] == [1]
+        assert [skipped.reason for skipped in voted.skipped] == [
+            "task prescribed prescribes its sampling: temperature 0 with n=4 would draw 4 equal samples; "
+            "give strategy self_consistency a temperature of its own"
+        ]
+    finally:
+        del tasks._found["prescribed"]
+
+
+def test_what_a_task_asks_for_is_done_by_the_strategies_that_do_it() -> None:
+    tasks.add("prescribed", PrescribedTask)
+    try:
+        every = ["cot", "replies(n=2)", {"kind": "replies", "n": [2, 4], "temperature": 1}, "loglikelihood"]
+        for request, label, reasons in (
+            (
+                "replies",
+                ["replies(n=4)"],
+                [
+                    "strategy cot does not do what task prescribed asks for; replies(n=4) does",
+                    "task prescribed judges 4 replies together, not 2; use replies(n=4)",
+                    "strategy loglikelihood does not do what task prescribed asks for; replies(n=4) does",
+                ],
+            ),
+            ("choice", ["loglikelihood"], None),
+            ("generate", ["cot"], None),
+        ):
+            made = build(tasks=[{"kind": "prescribed", "request": request}], strategies=every)
+            assert labels(made) == label
+            assert reasons is None or [skipped.reason for skipped in made.skipped] == reasons
+    finally:
+        del tasks._found["prescribed"]
 
 
 def test_sampling_entry_over_definition_over_experiment() -> None:
@@ -164,7 +221,11 @@ def test_a_role_has_a_deployment_of_its_own() -> None:
         ),
         ({"strategies": ["rewarded"]}, "strategy rewarded needs a model for the role 'reward'; give one under `roles`"),
         ({"strategies": ["rewarded"], "roles": {"reward": {"engine": "plain"}}}, None),
-        ({"tasks": ["fixed"]}, "strategy cot writes its own prompt, but task fixed fixes the exact prompt of its protocol"),
+        (
+            {"tasks": ["fixed"], "strategies": ["direct"]},
+            "strategy direct writes its own prompt, but task fixed fixes the exact prompt of its protocol",
+        ),
+        ({"tasks": ["fixed"]}, None),
         ({"engines": ["plain"], "sampling": {"thinking": True}}, "sampling asks for thinking=True, which engine plain cannot switch"),
     ],
 )

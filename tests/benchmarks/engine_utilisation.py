@@ -1,8 +1,9 @@
 """How much of the raw vLLM engine's speed is left through a run: `python tests/benchmarks/engine_utilisation.py [MODEL] [--pairs 4] …`.
 
 A run is `harness.runner.run` of one strategy on arithmetic into a fresh SQLite database: prompts rendered, samples pooled, answers judged,
-everything written. The raw engine gets the same token ids, parameters and seeds, all at once, straight into vLLM. Both use the same engine,
-in alternation, its prefix cache emptied before each; the time to load the model is in neither.
+everything written, from the moment when it opens its engine until all is in the database. The raw engine gets the same token ids,
+parameters and seeds, all at once, straight into vLLM, and returns texts. Both use the same engine, in alternation, its prefix cache emptied
+before each. Loading the model, creating the database, and a first pass of each kind, which warms up, are in neither.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import pstats
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy import stats
 from vllm.inputs import tokens_input
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -42,6 +45,11 @@ class Lasting(VLLMEngine):
     """Stays open when a run closes it, and remembers what it was asked."""
 
     asked: list[Asked] | None = None
+    begun = 0.0  # when the clock started, in seconds of perf_counter
+
+    async def open(self) -> None:
+        await super().open()
+        self.begun = time.perf_counter()
 
     async def close(self) -> None:
         pass
@@ -99,9 +107,16 @@ async def through_a_run(engine: VLLMEngine, given: argparse.Namespace, folder: P
 async def timed(work: Any, engine: VLLMEngine) -> float:
     """Output tokens per second of `work`."""
     await engine._opened()._call(engine._opened()._llm.reset_prefix_cache())
-    begin = time.perf_counter()
+    engine.begun = time.perf_counter()
     tokens = await work
-    return float(tokens / (time.perf_counter() - begin))
+    return float(tokens / (time.perf_counter() - engine.begun))
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean ratio, by Student's t on logarithms."""
+    logs = np.log(ratios)
+    low, high = stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs))
+    return float(np.exp(low)), float(np.exp(high))
 
 
 async def measure(given: argparse.Namespace) -> None:
@@ -111,9 +126,10 @@ async def measure(given: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             engine.record()
-            await timed(through_a_run(engine, given, folder), engine)  # the first requests compile kernels
+            await timed(through_a_run(engine, given, folder), engine)
             asked = list(engine.asked or ())
             engine.play()
+            await timed(raw(engine._opened(), asked), engine)
             ratios = []
             for pair in range(given.pairs):
                 speeds: dict[str, float] = {}
@@ -124,7 +140,11 @@ async def measure(given: argparse.Namespace) -> None:
                 print(
                     f"pair {pair}: run {speeds['run']:7.0f}, raw {speeds['raw']:7.0f} output tokens/s, ratio {ratios[-1]:.3f}", flush=True
                 )
-            print(f"{len(asked)} requests, in flight {given.in_flight}: ratio {statistics.median(ratios):.3f} (median of {given.pairs})")
+            low, high = interval(ratios)
+            print(
+                f"{len(asked)} requests, in flight {given.in_flight}: ratio {statistics.median(ratios):.3f} (median of {given.pairs} pairs;"
+                f" mean {float(np.exp(np.mean(np.log(ratios)))):.3f}, 95 % interval {low:.3f}–{high:.3f})"
+            )
             if given.profile:
                 await profiled(engine, given, folder)
     finally:
@@ -148,7 +168,7 @@ def main() -> None:
     parser.add_argument("--min-tokens", type=int, default=0)
     parser.add_argument("--in-flight", type=int, default=Options().in_flight)
     parser.add_argument("--max-num-seqs", type=int, default=256)
-    parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=6)
     parser.add_argument("--profile", action="store_true", help="then profile one run")
     asyncio.run(measure(parser.parse_args()))
 

@@ -76,7 +76,9 @@ class Maker:
 
     def __init__(self, engine: sa.Engine, given: argparse.Namespace):
         self.store, self.given, self.draw = Store(engine), given, random.Random(0)
-        self.run = self.store.begin_run("large", "name: large\n", ["bench", "run", "large.yaml"], {"python": "3.11", "packages": {}}, "main")
+        self.run = self.store.begin_run(
+            "large", "name: large\n", ["bench", "run", "large.yaml"], {"python": "3.11", "packages": {}}, "main"
+        )
         with transaction(engine) as connection:
             pieces = [("text", f"Let me think. The answer is {n}.") for n in range(200)]
             self.texts = list(texts.put(connection, pieces).values())
@@ -120,7 +122,9 @@ class Maker:
         self.rows["sample"][-1] |= {f"{name}_id": None for name in ("token_ids", "logprobs", "confidence")}
         self.rows["sample"][-1] |= {"sent": started, "first": started + 0.02, "last": started + latency, "energy_source": "nvml_counter"}
         self.rows["sample"][-1] |= {f"{n}_id": getattr(self.store, f"{n}_id")(getattr(key, n)) for n in ("engine", "hardware")}
-        self.put("attempt_sample", {"attempt_id": number, "sample_id": number, "ordinal": 0, "role": "policy", "output": tokens, "cached": 0})
+        self.put(
+            "attempt_sample", {"attempt_id": number, "sample_id": number, "ordinal": 0, "role": "policy", "output": tokens, "cached": 0}
+        )
         self.rows["attempt_sample"][-1] |= {"share": 1.0, "chosen": True}
 
     def put(self, table: str, row: dict[str, Any], **more: Any) -> None:
@@ -130,7 +134,9 @@ class Maker:
         with transaction(self.store.engine) as connection:
             for name in ("sample", "attempt", "judgement", "ledger", "attempt_sample"):
                 wanted = set(TABLES[name].c.keys())
-                connection.execute(sa.insert(TABLES[name]), [{k: v for k, v in row.items() if k in wanted} for row in self.rows.pop(name, [])])
+                connection.execute(
+                    sa.insert(TABLES[name]), [{k: v for k, v in row.items() if k in wanted} for row in self.rows.pop(name, [])]
+                )
 
 
 def make(path: Path, given: argparse.Namespace) -> int:

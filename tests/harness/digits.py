@@ -12,14 +12,17 @@ from harness.cell import Cell, Deployment
 from harness.strategy import strategies
 from harness.testing import ScriptedEngine
 from harness.types import Sampling
-from tasks.types import Ask, Judgement, Outcome, Problem, Reply
+from tasks.types import Ask, Judgement, Outcome, Problem, Prompt, Reply
 
 CPU = Hardware("test CPU (2 cores)", "cpu", "test CPU", 1, cores=2, found=True)
 
 
 @dataclass(eq=False)
 class Digits:
-    """`size` problems with `items` answers each; the answer is the last boxed digits of a reply."""
+    """`size` problems with `items` answers each; the answer is the last boxed digits of a reply.
+
+    Problems of another `request` are right when anything was answered; those of `choice` have two given texts to score.
+    """
 
     size: int = 6
     items: int = 1
@@ -28,6 +31,7 @@ class Digits:
     name: str = "digits"
     revision: str = "generated"
     asked: int = field(default=0)
+    request: str = "generate"
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -35,7 +39,14 @@ class Digits:
 
     def problems(self) -> Sequence[Problem]:
         return [
-            Problem(key=f"digit/{i}", question=f"Which digit is number {i}?", answer_format="Box it.", gold=(str(i % 10),) * self.items)
+            Problem(
+                key=f"digit/{i}",
+                question=f"Which digit is number {i}?",
+                answer_format="Box it.",
+                gold=(str(i % 10),) * self.items,
+                request=self.request,  # type: ignore[arg-type]
+                scored=tuple((Prompt(raw=f"Digit {i} is"), text) for text in (f" {i}", " another one") if self.request == "choice"),
+            )
             for i in range(self.size)
         ]
 
@@ -45,6 +56,8 @@ class Digits:
 
     async def judge(self, problem: Problem, reply: Reply, ask: Ask | None = None) -> Judgement:
         self.asked += 1
+        if self.request != "generate":
+            return Judgement((Outcome.CORRECT if reply.text else Outcome.WRONG,))
         items = reply.items or self.extract(reply.text)
         right = [
             Outcome.UNPARSABLE if item is None else Outcome.CORRECT if item == gold else Outcome.WRONG

@@ -30,7 +30,8 @@ def arguments(name: str) -> dict[str, Any]:
 
 def trace(name: str, engine: ScriptedEngine, problem: int = 0, trial: int = 0) -> dict[str, Any]:
     """One attempt as plain data: calls in program order, answer, ledger, clock. Nothing in it depends on time."""
-    c = cell(name, place(engine), Digits(), **arguments(name))
+    request = "generate" if "generate" in strategies.get(name).requests else min(strategies.get(name).requests)
+    c = cell(name, place(engine), Digits(request=request), **arguments(name))
     judged, made = asyncio.run(attempt_alone(c, c.problems[problem], trial))
     seeds = {m.key: m.seed for m in made}
     return {

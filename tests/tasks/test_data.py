@@ -167,3 +167,40 @@ def test_without_the_library_there_is_one_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match=r"loading openai/gsm8k needs datasets: pip install 'perpass\[tasks\]', or set PERPASS_DATA"):
         data.load("gsm8k/test")
+
+
+def test_procbench_comes_as_one_file_of_the_hub(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its columns have no single type: the JSON lines themselves are downloaded, and labels keep their types."""
+    hub = pytest.importorskip("huggingface_hub")
+    rows = [json.loads(line) for line in (real_data / "procbench/sample.jsonl").read_text().splitlines()]
+    file, asked = tmp_path / "combined_dataset.jsonl", []
+
+    def download(repository: str, name: str, **more: str) -> str:
+        asked.append((repository, name, more))
+        return str(file)
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    file.write_text(lines(*({**row, "problem_name": f"{row['problem_name']}/{copy}"} for copy in range(10) for row in rows)))
+    task = tasks.load("procbench")
+    assert len(task.problems()) == 5520
+    assert asked == [("ifujisawa/procbench", "combined_dataset.jsonl", {"repo_type": "dataset", "revision": task.revision})]
+    assert task.revision == "182e5139c73a6a31a2ea42e7b7d16398e3453d4a"
+    told = {p.key: json.loads(p.meta["label"]) for p in task.problems()}
+    assert all(told[f"{row['problem_name']}/7"] == row["label"] for row in rows)
+    assert type(told["task03_0000/0"]["final"]) is int and type(told["task21_0000/0"]["intermediate"][0]) is int
+    data._from_hub.cache_clear()
+    file.write_text(lines(*rows))
+    with pytest.raises(UserError, match="ifujisawa/procbench at revision 182e5139c73a has 552 rows, expected 5520"):
+        tasks.load("procbench").problems()
+    data._from_hub.cache_clear()
+    file.write_text(lines(*rows)[:-9])
+    with pytest.raises(UserError, match=r"combined_dataset.jsonl:552: not a JSON object"):
+        tasks.load("procbench").problems()
+
+
+@pytest.mark.parametrize("change", [{"task_name": "task24"}, {"label": {"final": 1}}, {"label": [1]}, {"label": "so"}])
+def test_a_row_that_is_no_procbench_problem_is_named(change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"prompt": "?", "label": {"intermediate": ["a"], "final": "b"}, "task_name": "task01", "problem_name": "task01_0007"}
+    monkeypatch.setenv("PERPASS_DATA", str(folder(tmp_path, lines(row | change), "procbench/sample.jsonl")))
+    with pytest.raises(UserError, match="task01_0007 of the data is no problem of task01 to task23"):
+        tasks.load("procbench").problems()

@@ -1,20 +1,17 @@
-"""ProcBench: official problems from their file, generated ones that are right, and its measures."""
+"""ProcBench as a task: official problems from their file, two answer formats, and its measures."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
-import re
-from itertools import islice
+from dataclasses import replace
 
 import pytest
 
 import tasks
 from perpass.errors import UserError
 from tasks.procbench import score
-from tasks.procbench.procedures import PROCEDURES, problems
-from tasks.procbench.task import asked, templates
+from tasks.procbench.templates import templates
 from tasks.types import Outcome, Problem, Reply, Task
 
 GENERATED = {"kind": "procbench", "source": "generated"}
@@ -29,110 +26,13 @@ def judged(task: Task, problem: Problem, text: str, **more):
 
 
 def written(told: dict) -> str:
-    """A reply that states the whole label, a state per line."""
+    """A reply that states the whole label, a state per line; an empty one in quotes."""
     line = [", ".join(map(str, s)) if isinstance(s, list) else str(s) for s in [*told["intermediate"], told["final"]]]
-    return "\n".join([*line[:-1], f"\\boxed{{{line[-1]}}}"])
+    return "\n".join([*(text or '""' for text in line[:-1]), f"\\boxed{{{line[-1]}}}"])
 
 
-# Independent readings of the data, by another way than the generators go: from the prompt's text to its states.
-
-
-def substitute(text: str) -> list:
-    pairs = dict(re.findall(r"\((\w), (\w)\)", text))
-    string = text.rpartition("\n")[2]
-    return [string[: k + 1].translate(str.maketrans(pairs)) + string[k + 1 :] for k in range(len(string))]
-
-
-def encode(text: str) -> list:
-    codes = [f"{m[0][0]}_{len(m[0])}" for m in re.finditer(r"(.)\1*", text.splitlines()[-1])]
-    return [codes[: k + 1] for k in range(len(codes))]
-
-
-def rhythm(text: str) -> list:
-    one, two, n = (re.search(f"{name}: (.*)", text)[1] for name in ("Sequence 1", "Sequence 2", "N"))
-    long = ["".join(p) for p in zip(one.split(", ") * 30, two.split(", ") * 30, strict=False)][: int(n)]
-    return ["".join(long[: k + 1]) for k in range(int(n))]
-
-
-def compare(text: str) -> list:
-    target, candidates = re.search("Target: (.*)", text)[1], re.search("Candidate: (.*)", text)[1].split(", ")
-    found = []
-    for candidate in candidates:
-        same = next((k for k, (a, b) in enumerate(zip(target, candidate, strict=True)) if a != b), len(target))
-        found.append(target[:same])
-        if same == len(target):
-            return [*found[:-1], found]
-    raise AssertionError("no candidate is the target")
-
-
-def decode(text: str) -> list:
-    whole = [a * int(n) for a, n in re.findall(r"(\d)x(\d)", text)]
-    return ["".join(whole[: k + 1]) for k in range(len(whole))]
-
-
-def push_pop(text: str) -> list:
-    value, states = list(re.search("Initial string: (.*)", text)[1]), []
-    for action in re.search("Actions: (.*)", text)[1].split(", "):
-        if action.startswith("push"):
-            value.insert(0 if "left" in action else len(value), action[-2])
-        else:
-            value.pop(0 if "left" in action else -1)
-        states.append("".join(value))
-    return states
-
-
-def delete_char(text: str) -> list:
-    value, states = list(re.search("String: (.*)", text)[1]), []
-    for letter in re.findall(r"\d+\. (\w)", text):
-        value.remove(letter)
-        states.append("".join(value))
-    return states
-
-
-def cumulate(text: str) -> list:
-    value, states = int(re.search(r"N = (\d+)", text)[1]), []
-    for word, number in re.findall(r"(Add|Multiply) (\d+)", text):
-        value = value + int(number) if word == "Add" else value * int(number)
-        states.append(value)
-    return states
-
-
-def move_cyclic(text: str) -> list:
-    array, states = re.search(r"array:\n(.*)", text)[1], []
-    for direction, distance in re.findall(r"\((left|right), (\d+)\)", text):
-        for _ in range(int(distance)):
-            array = array[1:] + array[0] if direction == "left" else array[-1] + array[:-1]
-        states.append(array)
-    return states
-
-
-def find_cyclic(text: str) -> list:
-    string = re.search(r"String: (.*)", text)[1]
-    letter, count = re.findall(r"'(\w+)'", text.partition("Command")[2])
-    walk = (string * 10)[string.index(letter) :]
-    return [*([walk[k], str(int(count) - k)] for k in range(1, int(count))), walk[int(count)]]
-
-
-READ = {name: globals()[re.sub("(?<!^)([A-Z])", r"_\1", name).lower()] for name in PROCEDURES}
-
-
-@pytest.mark.parametrize("name", PROCEDURES)
-@pytest.mark.parametrize("steps", [2, 5, 8, 25])
-def test_generated_labels_agree_with_an_independent_reading_of_the_prompt(name, steps):
-    for drawn in islice(problems(random.Random(f"{name}{steps}"), name, steps, held_out=True), 60):
-        read = READ[name](drawn.data.rstrip("\n"))
-        assert {"intermediate": read[:-1], "final": read[-1]} == {k: v for k, v in drawn.label.items() if k != "init"}
-        assert len(read) == steps
-
-
-@pytest.mark.parametrize("name", PROCEDURES)
-def test_the_independent_reading_agrees_with_the_official_labels(name, published):
-    """So generated problems are the official procedures."""
-    task = tasks.load({"kind": "procbench", "procedures": [name]})
-    assert len(task.problems()) == 24
-    for problem in task.problems():
-        read, told = READ[name](problem.question.rpartition("[Question]\n")[2].rstrip("\n")), label(problem)
-        assert (read[:-1], read[-1]) == (told["intermediate"], told["final"])
+def fractions(found) -> dict[str, float]:
+    return {k: v for k, v in found.scores.items() if k in ("PA", "SM", "FM")}
 
 
 def test_official_prompts_are_the_templates_and_the_data(published):
@@ -143,28 +43,79 @@ def test_official_prompts_are_the_templates_and_the_data(published):
         assert int(problem.meta["steps"]) == len(label(problem)["intermediate"]) + 1
 
 
-def test_official_labels_written_out_score_one(published):
-    task = tasks.load({"kind": "procbench", "procedures": ["PushPop", "Encode", "Cumulate", "FindCyclic", "Split1", "Search"]})
+@pytest.mark.parametrize("format", ["free", "json"])
+def test_official_labels_written_out_score_one(published, format):
+    """Empty states too: an empty box is the empty string."""
+    task = tasks.load({"kind": "procbench", "format": format})
     for problem in task.problems():
         told = label(problem)
-        if told["final"] in ("", []) or "" in told["intermediate"]:
-            continue  # an empty state cannot be written on a line
-        found = judged(task, problem, written(told))
-        assert found.items == (Outcome.CORRECT,)
-        assert {k: found.scores[k] for k in ("PA", "SM", "FM")} == {"PA": 1.0, "SM": 1.0, "FM": 1.0}, problem.key
+        text = written(told) if format == "free" else f"So it is:\n{json.dumps(told)}"
+        found = judged(task, problem, text)
+        assert found.items == (Outcome.CORRECT,) and found.scores["exact"] == 1.0, problem.key
+        assert fractions(found) == {"PA": 1.0, "SM": 1.0, "FM": 1.0}, problem.key
+        assert judged(task, problem, "", items=found.extracted).items == (Outcome.CORRECT,)
 
 
-def test_generated_problems_are_balanced_different_and_held_out():
-    task = tasks.load(GENERATED | {"steps": [2, 6], "size": 200})
-    found = task.problems()
-    assert len({p.question for p in found}) == 200
-    assert {(p.meta["procedure"], p.meta["steps"]) for p in found} == {(name, str(n)) for name in PROCEDURES for n in range(2, 7)}
-    assert all(p.question.startswith(templates()[p.meta["procedure"]]) for p in found)
-    larger = {p.key: p.question for p in tasks.load(GENERATED | {"steps": [2, 6], "size": 300}).problems()}
-    assert all(larger[p.key] == p.question for p in found)
-    assert tasks.load(task.spec).problems() == found
-    trained = {asked(d, "official") for name in PROCEDURES for d in islice(problems(random.Random(1), name, 2, held_out=False), 500)}
-    assert not trained & {p.question for p in found}
+def test_the_free_format_is_what_reference_models_are_trained_on():
+    task = tasks.load(GENERATED | {"size": 30})
+    assert {p.answer_format for p in task.problems()} == {r"Put the final state within \boxed{}."}
+    assert task.spec["format"] == "free" and task.judge_version == "states-1+boxed-1+state-1"
+    assert task.with_grader("exact").judge_version == "states-1+boxed-1+exact-1"
+
+
+def test_the_json_format_says_the_kinds_of_states():
+    task = tasks.load(GENERATED | {"procedures": ["Count"], "format": "json", "size": 1})
+    problem = task.problems()[0]
+    assert "an intermediate state is a list of strings, the final state a whole number" in problem.answer_format
+    assert '{"intermediate": [...], "final": ...}' in problem.answer_format
+    told = label(problem)
+    wrong = told | {"final": told["final"] + 1}
+    found = judged(task, problem, f"<think>{json.dumps(told)}</think>```json\n{json.dumps(wrong)}\n```")
+    assert (
+        found.items == (Outcome.WRONG,) and found.extracted == (str(wrong["final"]),) and found.scores["PML"] == len(told["intermediate"])
+    )
+    assert judged(task, problem, f"\\boxed{{{told['final']}}}").items == (Outcome.UNPARSABLE,)  # not what was asked
+    listed = judged(task, problem, json.dumps(told | {"final": [told["final"]]}))
+    assert listed.items == (Outcome.WRONG,) and listed.scores["FM"] == 0.0  # a list is no number, though its text reads alike
+    cut = judged(task, problem, json.dumps(told).rpartition('"final": ')[0] + '"final": 1', finish="length")
+    assert cut.items == (Outcome.TRUNCATED,) and cut.scores["PML"] == len(told["intermediate"])
+
+
+def test_a_judge_model_reads_free_replies_beside_the_reader():
+    task = tasks.load(GENERATED | {"procedures": ["Encode"], "steps": [3, 3], "size": 1})
+    problem = task.problems()[0]
+    told = label(problem)
+    asked = []
+
+    async def ask(prompt):
+        asked.append(prompt)
+        return json.dumps({"intermediate": told["intermediate"], "final": told["final"]})
+
+    reply = Reply(f"<think>hm</think>The runs are as you see them, at last \\boxed{{{', '.join(told['final'])}}}")
+    found = asyncio.run(task.judge(problem, reply, ask))
+    assert found.scores["PA"] == 0.0 and found.scores["engine PA"] == found.scores["engine SM"] == 1.0
+    system, user = asked[0].turns
+    assert '"array"' in system.content and user.content.startswith("# Answer of a model:\nThe runs")
+    asyncio.run(task.judge(problem, Reply("", items=("1_2",)), ask))
+    assert len(asked) == 1  # a vote has no text
+
+    async def refuses(prompt):
+        return "I cannot."
+
+    assert asyncio.run(task.judge(problem, reply, refuses)).scores["engine FM"] == 0.0
+
+
+def test_an_empty_final_state():
+    task = tasks.load(GENERATED | {"procedures": ["PushPop"], "steps": [2, 2], "size": 1})
+    problem = task.problems()[0]
+    meta = {**problem.meta, "label": json.dumps({"init": "ab", "intermediate": ["b"], "final": ""})}
+    empty = replace(problem, gold=("",), meta=meta)
+    for text in ("b\n\\boxed{}", "b\n\\boxed{\\text{}}", 'b\n\\boxed{""}', "b\n\\boxed{\\text{empty string}}", '1. b\nFinal string: ""'):
+        found = judged(task, empty, text)
+        assert found.items == (Outcome.CORRECT,) and found.scores["SM"] == 1.0, text
+    assert judged(task, empty, "b").items == (Outcome.UNPARSABLE,)
+    assert judged(task, problem, "\\boxed{}").items == (Outcome.WRONG,)
+    assert asyncio.run(task.classes(["", None, "a", '""'])) == [0, -1, 1, 0]
 
 
 def test_a_partly_right_reply():
@@ -193,6 +144,7 @@ def test_measures_on_hand_worked_cases():
     assert score(number, {"intermediate": ["twelve"], "final": None})["PML"] == 0.0
     lists = {"intermediate": [["1_7"]], "final": ["1_7", "0_2"]}
     assert score(lists, {"intermediate": [["1_7"]], "final": ["1_7", "0_2"]})["SM"] == 1.0
+    assert score(number, {"intermediate": [float("inf")], "final": 24.5})["PML"] == 0.0 and score(number, number)["SM"] == 1.0
     assert score(lists, {"intermediate": ["1_7"], "final": ["1_7"]}) == {"PA": 0.0, "PML": 0.0, "SM": 0.0, "FM": 0.0}
 
 
@@ -200,7 +152,8 @@ def test_measures_on_hand_worked_cases():
     ("spec", "says"),
     [
         ({"procedures": ["PushPap"]}, "PushPop"),
-        ({"procedures": ["Sort"]}, "unknown procedure"),  # without a generator yet
+        ({"procedures": "trained"}, "a list of names or 'reference'"),
+        ({"format": "xml"}, "'free' or 'json'"),
         ({"steps": [1, 4]}, "steps must be"),
         ({"steps": [2, 26]}, "steps must be"),
         ({"size": 0}, "size must be"),
@@ -211,9 +164,3 @@ def test_measures_on_hand_worked_cases():
 def test_bad_values_are_said_in_a_sentence(spec, says):
     with pytest.raises(UserError, match=says):
         tasks.load(GENERATED | spec)
-
-
-def test_a_size_that_different_problems_cannot_fill():
-    task = tasks.load(GENERATED | {"procedures": ["Encode"], "steps": [2, 2], "size": 500})
-    with pytest.raises(UserError, match="only 1[0-9] different problems of Encode with 2 steps"):
-        task.problems()

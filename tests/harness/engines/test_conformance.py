@@ -32,7 +32,7 @@ from harness.types import Model
 from tests.harness.engines.conformance import Case, Conformance, story
 
 NANO = "perpass/nano"
-STARTING_S = 300
+STARTING_S = 600
 
 pytestmark = pytest.mark.skipif(NANO not in models.shipped(), reason="the reference model is not there")
 

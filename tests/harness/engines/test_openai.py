@@ -18,6 +18,7 @@ from harness.engines.openai import OpenAIEngine
 from harness.types import Engine, Model, Observe, Sampling
 from perpass.errors import PerPassError, UserError
 from perpass.identity import content_hash
+from tasks.types import Prompt
 from tests.harness.engines.faulty_server import Server
 from tests.harness.engines.openai_case import ASK, HOT, KEY, RAW, ask, everything, exact, folder, key, made, plain, use, vllm  # noqa: F401
 
@@ -165,6 +166,14 @@ def test_an_answer_by_token_ids(exact: tuple[Server, OpenAIEngine]) -> None:
     assert sample.usage.output == len(sample.token_ids) == len(sample.text) + 1
     assert engine.text(sample.token_ids) == sample.text
     assert engine.counters() == sample.usage
+
+
+def test_min_tokens_are_cut_to_the_room_that_is_left_like_max_tokens(exact: tuple[Server, OpenAIEngine]) -> None:
+    server, engine = exact
+    prompt = Prompt.chat("x" * 4060)
+    room = 4096 - len(engine.tokens(prompt))
+    ask(engine, prompt, HOT.but(max_tokens=900, min_tokens=800))
+    assert 0 < room < 40 and (server.bodies[-1]["max_tokens"], server.bodies[-1]["min_tokens"]) == (room, room)
 
 
 def test_the_same_seed_gives_the_same_text(vllm: Server) -> None:

@@ -34,7 +34,7 @@ HOT = Sampling(temperature=1.0, max_tokens=40)
 LONG = HOT.but(max_tokens=3000, min_tokens=3000)
 
 
-def run(work: Coroutine[Any, Any, T], limit_s: float = 300) -> T:
+def run(work: Coroutine[Any, Any, T], limit_s: float = 600) -> T:
     return asyncio.run(asyncio.wait_for(work, limit_s))
 
 

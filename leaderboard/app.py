@@ -1,0 +1,49 @@
+"""The app that `bench leaderboard` serves: `streamlit run leaderboard/app.py`, the database in $PERPASS_DB."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from leaderboard import data, links, words
+from leaderboard.pages import attempt, cell, compare, frontier, procedures, stress, table
+from perpass.errors import PerPassError
+
+PAGES = {
+    "Frontier": (frontier.page, ":material/trending_up:"),
+    "Table": (table.page, ":material/table_rows:"),
+    "Cell": (cell.page, ":material/grid_view:"),
+    "Attempt": (attempt.page, ":material/article:"),
+    "Compare": (compare.page, ":material/compare_arrows:"),
+    "Stress": (stress.page, ":material/stacked_line_chart:"),
+    "Procedures": (procedures.page, ":material/checklist:"),
+}
+STYLE = """<style>
+.block-container { padding-top: 4.5rem; max-width: 1180px; }
+[data-testid="stCode"] pre { max-height: 28rem; }
+@media (max-width: 640px) { .block-container { padding-left: 0.8rem; padding-right: 0.8rem; } }
+</style>"""
+
+
+def main() -> None:
+    """Set the pages up, and show the one that the address names; what goes wrong is one sentence."""
+    st.set_page_config("PerPass", ":material/trending_up:", layout="wide")
+    st.html(STYLE)
+    for n, (name, (function, icon)) in enumerate(PAGES.items()):
+        links.PAGES[name] = st.Page(_guarded(function), title=name, icon=icon, url_path=name.lower(), default=n == 0)
+    st.navigation(list(links.PAGES.values()), position="top").run()
+
+
+def _guarded(function):  # type: ignore[no-untyped-def]
+    def run() -> None:
+        try:
+            if data.catalogue().empty:
+                st.info("no cells: nothing was run yet. `bench run demo` fills the database.")
+                return
+            function()
+        except PerPassError as error:
+            st.error(words.markdown(error))
+
+    return run
+
+
+main()

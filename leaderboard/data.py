@@ -1,0 +1,222 @@
+"""What the pages read, kept in memory until the database changes. Every number comes from `results`."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+import streamlit as st
+
+from leaderboard import charts
+from results import breakdown, compare, database, frames, report, schema
+from results import show as stored
+from results.report import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+State = tuple[Any, ...]
+PATIENCE = 5
+"""While a run keeps changing the database, numbers are read again at the earliest after this many times what reading them took."""
+
+
+@dataclass
+class _Seen:
+    state: State
+    at: float = 0.0
+    took: float = 0.0
+
+
+_seen: dict[str, _Seen] = {}
+_lock = threading.Lock()
+
+
+def url() -> str:
+    """The database of this process (see `results.database.resolve`)."""
+    return database.resolve()
+
+
+def state() -> State:
+    """Changes when the database does. Raises DatabaseError, the sentence of `bench report`, when it cannot be read."""
+    address = url()
+    now = _state(address)
+    with _lock:
+        seen = _seen.setdefault(address, _Seen(now))
+        if now != seen.state and time.monotonic() - seen.at >= PATIENCE * seen.took:
+            seen.state = now
+        return (address, *seen.state)
+
+
+def _state(address: str) -> State:
+    path = database.sqlite_path(address)
+    if path is None:
+        return _counts(address)
+    found = []
+    for name in (str(path), f"{path}-wal"):
+        try:
+            stat = os.stat(name)
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except FileNotFoundError:
+            found.append((0, 0, 0))
+    if not found[0][0]:
+        _opened(address).dispose()  # says what is missing
+    return tuple(found)
+
+
+@st.cache_resource(max_entries=4)
+def _server(address: str) -> sa.Engine:
+    """One engine for a server's database, whose connections are worth keeping."""
+    return database.open_database(address, readonly=True)
+
+
+def _counts(address: str) -> State:
+    newest = [sa.func.max(t.id) for t in (schema.Attempt, schema.Judgement, schema.Run, schema.Window)]
+    settled = sa.select(sa.func.count()).where(schema.Run.settled).scalar_subquery()
+    with _server(address).connect() as connection:
+        row = tuple(connection.execute(sa.select(*(sa.select(n).scalar_subquery() for n in newest), settled)).one())
+        return row
+
+
+def _opened(address: str) -> sa.Engine:
+    return database.open_database(address, readonly=True)
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------------------------
+
+
+def catalogue() -> pd.DataFrame:
+    """All cells, oldest first: id, cell, series, task (label within its series), kind (the task's own name), spec, and labels."""
+    return _catalogue(state())
+
+
+@st.cache_data(show_spinner="Reading the list of cells …", max_entries=4)
+def _catalogue(state: State) -> pd.DataFrame:
+    import pandas as pd
+
+    engine = _opened(state[0])
+    try:
+        every = report.select(engine, series="all")
+        parts = [report.select(engine, series=name) for name in dict.fromkeys(every["series"])]
+    finally:
+        engine.dispose()
+    found = pd.concat(parts).sort_values("created", kind="stable") if parts else every
+    return found.assign(kind=[t["name"] for t in found["task_identity"]], spec=[t.get("spec") for t in found["task_identity"]]).reset_index(
+        drop=True
+    )
+
+
+def rows(series: str, task: str, axes: tuple[str, ...] = report.AXES) -> list[Row]:
+    """The rows of `bench report --series SERIES --axes AXES` that are of this task."""
+    return report.reranked(_rows(state(), series, task), axes)
+
+
+@st.cache_data(show_spinner="Computing numbers from the attempts …", max_entries=64)
+def _rows(state: State, series: str, task: str) -> list[Row]:
+    begin = time.monotonic()
+    engine = _opened(state[0])
+    try:
+        cells = report.select(engine, series=series)
+        found = report.rows(engine, cells=cells[cells["task"] == task])
+    finally:
+        engine.dispose()
+    with _lock:
+        seen = _seen.setdefault(state[0], _Seen(state[1:]))
+        seen.at, seen.took = time.monotonic(), time.monotonic() - begin
+    return found
+
+
+def row(cell: str, series: str) -> Row | None:
+    """A cell's row of the report, compared with the others of its task and series."""
+    found = catalogue()
+    own = found[(found["cell"] == cell) & (found["series"] == series)]
+    if own.empty:
+        return None
+    return next((r for r in rows(series, own["task"].iloc[0]) if r["cell"] == cell), None)
+
+
+# --- one cell, one attempt --------------------------------------------------------------------------------------------------------------
+
+
+def cell(name: str, series: str | None) -> dict[str, Any]:
+    """Everything about a cell (`results.show.cell`)."""
+    return _cell(state(), name, series)
+
+
+@st.cache_data(show_spinner="Reading the cell …", max_entries=16)
+def _cell(state: State, name: str, series: str | None) -> dict[str, Any]:
+    return stored.cell(state[0], name, series, row(name, series) if series else None)
+
+
+@st.cache_data(show_spinner="Reading its attempts …", max_entries=16)
+def _attempts(state: State, cell_id: int) -> pd.DataFrame:
+    return frames.attempts(state[0], cell_ids=[cell_id])
+
+
+def attempts(cell_id: int) -> pd.DataFrame:
+    """The attempts of a cell (`results.frames.attempts`)."""
+    return _attempts(state(), cell_id)
+
+
+@st.cache_data(show_spinner="Reading the attempt …", max_entries=64)
+def _attempt(state: State, number: int) -> dict[str, Any]:
+    return stored.attempt(state[0], number)
+
+
+def attempt(number: int) -> dict[str, Any]:
+    """Everything about an attempt (`results.show.attempt`)."""
+    return _attempt(state(), number)
+
+
+# --- breakdowns -------------------------------------------------------------------------------------------------------------------------
+
+
+@st.cache_data(show_spinner="Computing accuracy by position …", max_entries=16)
+def _positions(state: State, cell_ids: tuple[int, ...]) -> pd.DataFrame:
+    return breakdown.by_position(state[0], cell_ids)
+
+
+def positions(cell_ids: tuple[int, ...]) -> pd.DataFrame:
+    """Accuracy by position of the question (`results.breakdown.by_position`)."""
+    return _positions(state(), cell_ids)
+
+
+@st.cache_data(show_spinner="Computing accuracy by kind of problem …", max_entries=16)
+def _by_meta(state: State, cell_ids: tuple[int, ...], key: str, scores: tuple[str, ...]) -> pd.DataFrame:
+    return breakdown.by_meta(state[0], cell_ids, key, scores)
+
+
+def by_meta(cell_ids: tuple[int, ...], key: str, scores: tuple[str, ...]) -> pd.DataFrame:
+    """Accuracy and scores by procedure, steps or length (`results.breakdown.by_meta`)."""
+    return _by_meta(state(), cell_ids, key, scores)
+
+
+# --- two cells --------------------------------------------------------------------------------------------------------------------------
+
+Place = tuple[str, str]  # a cell's name and its series
+
+
+def pair(base: Place, head: Place) -> tuple[dict[str, Any] | None, str, pd.DataFrame]:
+    """The comparison of two cells (`results.compare.two`): its row or None, why not, and the attempts that were paired: problem, trial,
+    base and head (outcomes), base attempt and head attempt (numbers)."""
+    found = catalogue()
+    ids = [int(found.loc[(found["cell"] == name) & (found["series"] == series), "id"].iloc[0]) for name, series in (base, head)]
+    return _pair(state(), ids[0], ids[1])
+
+
+@st.cache_data(show_spinner="Comparing the two cells …", max_entries=16)
+def _pair(state: State, base: int, head: int) -> tuple[dict[str, Any] | None, str, pd.DataFrame]:
+    engine = _opened(state[0])
+    try:
+        made, reason, both = compare.two(engine, base, head)
+    finally:
+        engine.dispose()
+    table = both[["problem", "trial"]].copy()
+    for side in ("base", "head"):
+        counts = both[[f"{name}_{side}" for name in frames.OUTCOMES]].set_axis(list(frames.OUTCOMES), axis=1)
+        table[side] = [charts.outcome_of(own) for own in counts.to_dict("records")]
+        table[f"{side} attempt"] = both[f"attempt_{side}"]
+    return None if made is None else made.row, reason, table

@@ -1,0 +1,81 @@
+"""Several questions in one prompt: accuracy by their number, and by the position of a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from leaderboard import charts, data, links, picking, words
+from perpass.identity import content_hash
+from results.wording import listed
+
+KIND = "rest"
+MOST = 6
+"""Lines of a picture unless more are asked for."""
+
+
+def page() -> None:
+    """The page of stress."""
+    found = data.catalogue()
+    found = found[found["kind"] == KIND]
+    st.markdown("Several questions are asked in one prompt, each graded by itself. How much accuracy does company cost a question?")
+    if found.empty:
+        st.info("No results of the task `rest` yet. An experiment asks for it as `{kind: rest, base: arithmetic, s: 3}`.")
+        return
+    series = picking.series(found)
+    found = found[found["series"] == series]
+    found = found.assign(base=[content_hash(spec["base"]) for spec in found["spec"]], s=[spec["s"] for spec in found["spec"]])
+    bases = {b: _base(spec) for b, spec in zip(found["base"], found["spec"], strict=True)}
+    base = links.choose("Base task", list(bases), "base", format_func=lambda b: bases[b])
+    found = found[found["base"] == base]
+    rows = {row["cell"]: row for task in sorted(set(found["task"])) for row in data.rows(series, task)}
+    found = found.assign(
+        who=[f"{m} {s}" if found["model"].nunique() > 1 else s for m, s in zip(found["model"], found["strategy"], strict=True)]
+    )
+    names = _best(found, rows)
+    chosen = links.several("Lines", sorted(set(found["who"])), "lines", names)
+    found = found[found["who"].isin(chosen or names)]
+    _by_number(found, rows)
+    _by_position(found)
+
+
+def _base(spec: dict[str, Any]) -> str:
+    base = spec["base"]
+    return str(base.get("kind", "?")) if isinstance(base, dict) else str(base)
+
+
+def _best(found: Any, rows: dict[str, Any]) -> list[str]:
+    """The most accurate, as many as a picture holds."""
+    reached: dict[str, float] = {}
+    for cell, who in zip(found["cell"], found["who"], strict=True):
+        reached[who] = max(reached.get(who, 0.0), rows[cell]["accuracy"] or 0.0)
+    return sorted(sorted(reached, key=lambda who: (-reached[who], who))[:MOST])
+
+
+def _by_number(found: Any, rows: dict[str, Any]) -> None:
+    series: dict[str, list[dict[str, Any]]] = {}
+    for own in found.sort_values("s").to_dict("records"):
+        row = rows[own["cell"]]
+        if row["accuracy"] is not None:
+            point = {"s": own["s"], "accuracy": row["accuracy"], "low": row["accuracy_low"], "high": row["accuracy_high"]}
+            series.setdefault(own["who"], []).append(point)
+    st.markdown("#### Accuracy by number of questions in the prompt")
+    st.plotly_chart(
+        charts.lines(series, "s", "questions in one prompt", sorted({p["s"] for own in series.values() for p in own})), key="by_number"
+    )
+    worst = min((p["accuracy"], who, p["s"]) for who, own in series.items() for p in own) if series else None
+    if worst is not None:
+        st.caption(words.markdown(f"95 % intervals. Lowest: {worst[1]}, {100 * worst[0]:.1f} % with {worst[2]} questions."))
+
+
+def _by_position(found: Any) -> None:
+    st.markdown("#### Accuracy by position of the question")
+    numbers = sorted(set(found["s"]))
+    wanted = links.choose("Questions in the prompt", numbers, "s", numbers[-1])
+    own = found[found["s"] == wanted]
+    table = data.positions(tuple(sorted(int(n) for n in own["id"])))
+    who = dict(zip(own["id"], own["who"], strict=True))
+    series = {who[cell]: part.dropna(subset="accuracy").to_dict("records") for cell, part in table.groupby("cell_id")}
+    st.plotly_chart(charts.lines(series, "position", f"position among {wanted} questions", list(range(1, wanted + 1))), key="by_position")
+    st.caption(words.markdown(f"The last question is the anchor. Lines: {listed(sorted(series), 10)}."))

@@ -1,0 +1,63 @@
+"""Choosing what a page is about: series, task, filters, a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from leaderboard import links
+from results.report import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILTERS = ("model", "strategy", "engine", "hardware")
+
+
+def series(found: pd.DataFrame) -> str:
+    """A series of the catalogue: as in `bench report`, `main`, or else the newest; newest first in the list."""
+    names = list(dict.fromkeys(reversed(found["series"].tolist())))
+    default = "main" if "main" in names else names[0]
+    return str(links.choose("Series", names, "series", default, disabled=len(names) == 1))
+
+
+def task(found: pd.DataFrame, chosen: str) -> str:
+    """A task of the series."""
+    names = sorted(set(found.loc[found["series"] == chosen, "task"]))
+    return str(links.choose("Task", names, "task"))
+
+
+def series_and_task(found: pd.DataFrame) -> tuple[str, str]:
+    """Both, beside each other."""
+    left, right = st.columns(2)
+    with left:
+        chosen = series(found)
+    with right:
+        return chosen, task(found, chosen)
+
+
+def filters(rows: Sequence[Row]) -> list[Row]:
+    """The rows that pass the filters: by what tells them apart, and by words in their names."""
+    with st.expander("Filters", expanded=any(f"only_{name}" in st.query_params for name in FILTERS) or "find" in st.query_params):
+        kept = list(rows)
+        for name in FILTERS:
+            known = sorted({str(row[name]) for row in rows})
+            if len(known) > 1:
+                wanted = links.several(name.capitalize(), known, f"only_{name}", placeholder="all")
+                kept = [row for row in kept if not wanted or str(row[name]) in wanted]
+        find = links.write("Words in model, strategy, engine, hardware or cell", "find").lower().split()
+    return [row for row in kept if all(any(word in str(row[f]).lower() for f in (*FILTERS, "cell")) for word in find)]
+
+
+def cell(found: pd.DataFrame, key: str, label: str, index: int = 0) -> tuple[str, str] | None:
+    """A cell of the catalogue and its series; `key` in the address is CELL or CELL@SERIES."""
+    names = [f"{c}@{s}" for c, s in zip(found["cell"], found["series"], strict=True)]
+    if not names:
+        return None
+    fields = ("strategy", "model", "task", "series", "cell")
+    shown = dict(zip(names, (" · ".join(str(v) for v in own) for own in zip(*(found[f] for f in fields), strict=True)), strict=True))
+    picked = links.choose(label, names, key, names[min(index, len(names) - 1)], format_func=lambda name: shown[name])
+    name, _, own = str(picked).partition("@")
+    return name, own

@@ -1,0 +1,117 @@
+"""In a real browser: values are the database's, links restore what was chosen, and nothing that a model wrote is ever run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("streamlit", reason="needs streamlit: pip install 'perpass[leaderboard]'")
+
+from leaderboard import site, words
+from perpass.errors import UserError
+from results import frames, report
+from tests.leaderboard.browser import chromium, served
+from tests.leaderboard.world import NASTY, made
+
+
+@dataclass(frozen=True)
+class Board:
+    db: Path
+    address: str
+    page: Any
+
+    def open(self, path: str, wait: str) -> Any:
+        """The page once `wait` can be read on it."""
+        self.page.goto(f"{self.address}/{path}")
+        self.page.get_by_text(wait, exact=False).first.wait_for()
+        return self.page
+
+    def rows(self, *axes: str) -> dict[str, report.Row]:
+        return {row["strategy"]: row for row in report.rows(self.db, task="sums", axes=axes or None)}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    db = made(tmp_path_factory.mktemp("board") / "board.db")
+    with chromium() as page, served(db) as address:
+        yield Board(db, address, page)
+
+
+def names_on_frontier(page: Any, known: list[str]) -> set[str]:
+    lines = [line for text in page.locator("[data-testid=stPageLink]").all_inner_texts() for line in text.splitlines()]
+    return {name for name in known if any(line.startswith(f"{name}:") for line in lines)}
+
+
+def test_a_link_restores_axes_and_the_frontier_is_the_reports(board: Board) -> None:
+    for axis in ("flop", "output_tokens"):
+        rows = board.rows("accuracy", axis)
+        page = board.open(f"?task=sums&x={axis}&colour=strategy&log_x=no", f"of accuracy and {words.AXES[axis]}")
+        page.locator(".js-plotly-plot").first.wait_for()
+        assert names_on_frontier(page, list(rows)) == {name for name, row in rows.items() if row["frontier"]}
+    figure = page.evaluate(
+        "() => { const f = document.querySelector('.js-plotly-plot'); return [f.layout.xaxis.type, f.data.map(t => t.x)]; }"
+    )
+    assert figure[0] == "linear"
+    drawn = {round(x, 6) for xs in figure[1] for x in xs or [] if x is not None}
+    assert drawn == {round(row["output_tokens"], 6) for row in board.rows().values()}
+    assert page.title() != "owned"
+
+
+def test_choosing_an_axis_changes_the_address_and_the_frontier(board: Board) -> None:
+    page = board.open("?task=sums", "of accuracy and FLOPs per item")
+    page.get_by_role("combobox", name="Across").click()
+    page.get_by_role("option", name=words.AXES["output_tokens"], exact=True).click()
+    page.get_by_text("of accuracy and output tokens per item", exact=False).first.wait_for()
+    page.wait_for_url("**x=output_tokens*")
+    rows = board.rows("accuracy", "output_tokens")
+    assert names_on_frontier(page, list(rows)) == {name for name, row in rows.items() if row["frontier"]}
+
+
+def test_cell_and_attempt_show_what_is_stored_as_text(board: Board) -> None:
+    row = board.rows()["cot"]
+    page = board.open(f"cell?cell={row['cell']}@main", "accuracy (95 % interval)")
+    assert page.locator("[data-testid=stMetricValue]").first.inner_text() == words.interval(row)
+    cells = frames.cells(board.db)
+    number = int(frames.attempts(board.db, cell_ids=[int(cells.loc[cells["cell"] == row["cell"], "id"].iloc[0])])["attempt"].iloc[0])
+    page = board.open(f"attempt?attempt={number}", "engine call")
+    page.locator("code", has_text="<script>document.title").first.wait_for()
+    assert NASTY in page.locator("code").all_inner_texts()
+    assert page.title() != "owned" and page.locator("b", has_text="bold").count() == 0 and page.locator(".katex").count() == 0
+
+
+def test_the_static_board_opens_from_a_disk_with_the_reports_numbers(board: Board, tmp_path: Path) -> None:
+    rows = report.rows(board.db)
+    assert site.write(board.db, tmp_path / "site") == len(rows)
+    page, wrong = board.page, []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.goto((tmp_path / "site/index.html").as_uri())
+    page.locator(".js-plotly-plot").first.wait_for()
+    for row in rows:
+        texts = page.locator(f"tr[id='{row['cell']}'] td").all_inner_texts()
+        assert texts[2] == row["strategy"] and texts[0] == ("*" if row["frontier"] else "") and texts[5] == words.interval(row)
+    xs = page.evaluate("() => document.querySelector('.js-plotly-plot').data.flatMap(t => t.x).filter(x => x !== null)")
+    first = [row for row in rows if row["task"] == rows[0]["task"]]
+    assert len(set(xs)) == len({row["flop"] for row in first})
+    row = board.rows()["vote<img src=x>"]
+    page.locator(f"tr[id='{row['cell']}'] a").click()
+    page.get_by_text("The same again").wait_for()
+    assert row["strategy"] in page.locator("h1").inner_text() and page.locator("img").count() == 0
+    assert not wrong
+    stored = json.loads((tmp_path / "site/report.json").read_text())
+    assert {r["cell"]: r["accuracy"] for r in stored} == {r["cell"]: r["accuracy"] for r in rows}
+
+
+def test_a_board_replaces_a_board_and_nothing_else(board: Board, tmp_path: Path) -> None:
+    site.write(board.db, tmp_path / "site")
+    site.write(board.db, tmp_path / "site")
+    assert [p.name for p in tmp_path.iterdir()] == ["site"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").write_text("dear")
+    with pytest.raises(UserError, match="name another folder"):
+        site.write(board.db, tmp_path / "mine")
+    assert (tmp_path / "mine/letter.txt").read_text() == "dear" and sorted(p.name for p in tmp_path.iterdir()) == ["mine", "site"]

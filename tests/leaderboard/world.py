@@ -1,0 +1,74 @@
+"""A database for the leaderboard: three cells of sums, two numbers of questions, a few procedures, and texts that are not markup."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.types import Problem
+from tests.results.builders import World, cell_key
+
+NASTY = "<script>document.title = 'owned'</script> <b>bold</b> **stars** $\\frac{1}{$ \\boxed{4"
+
+
+def made(path: Path) -> Path:
+    """`path`, filled."""
+    world = World.make(path, environment={"python": "3.11", "packages": {}})
+    _sums(world)
+    for s in (2, 3):
+        _rest(world, s)
+    _procedures(world)
+    world.store.end_run(world.run_id, "done")
+    world.engine.dispose()
+    return path
+
+
+def _sums(world: World) -> None:
+    """direct: 1 of 4 right for little; cot: 3 of 4; vote: 3 of 4 for more FLOPs but fewer tokens; its name is hostile."""
+    plans: dict[str, tuple[dict[str, list[str]], float, int]] = {
+        "direct": ({"p0": ["correct"], "p1": ["wrong"], "p2": ["wrong"], "p3": ["truncated"]}, 1e6, 20),
+        "cot": ({"p0": ["correct"], "p1": ["correct"], "p2": ["correct"], "p3": ["wrong"]}, 1e7, 200),
+        "vote<img src=x>": ({"p0": ["correct"], "p1": ["correct"], "p2": ["wrong"], "p3": ["correct"]}, 4e7, 100),
+    }
+    for strategy, (results, flop, tokens) in plans.items():
+        key = cell_key(strategy=strategy)
+        row = world.cell(key)
+        world.solve(row, key, results, text=NASTY, flop_linear=flop, output_tokens=tokens)
+
+
+def _rest(world: World, s: int) -> None:
+    """The first question is always right, the last one never."""
+    spec = {"kind": "rest", "base": {"kind": "sums"}, "s": s}
+    key = replace(cell_key(), task={"name": "rest", "version": 1, "revision": "generated", "spec": spec})
+    row = world.cell(key, items=s)
+    attempts, samples = [], []
+    for n in range(4):
+        sample = world.sample(key, f"rest{s}:{n}", world.ids[row.name][f"p{n}"])
+        middle = ["correct" if n % 2 else "wrong"] * (s - 2)
+        samples.append(sample)
+        attempts.append(world.attempt(row, key, f"p{n}", ["correct", *middle, "wrong"], [sample]))
+    world.store.write(samples, attempts)
+
+
+def _procedures(world: World) -> None:
+    """Sort is followed with PA 1, Rhythm with PA 0.5."""
+    task = {"name": "procbench", "version": 1, "revision": "generated", "spec": {"kind": "procbench"}}
+    key = replace(cell_key(), task=task)
+    row = world.store.cell(key, "main", "demo", None, 1)
+    asked = [
+        Problem(
+            key=f"{name}/{steps}", question="Do it.", answer_format="the state", gold=("x",), meta={"procedure": name, "steps": str(steps)}
+        )
+        for name in ("Sort", "Rhythm")
+        for steps in (2, 8)
+    ]
+    world.ids[row.name] = world.store.problem_ids(world.store.task_id(task), asked)
+    samples, attempts = [], []
+    for problem in asked:
+        good = problem.key.startswith("Sort")
+        sample = world.sample(key, f"procbench:{problem.key}", world.ids[row.name][problem.key])
+        scores: dict[str, Any] = {"PA": 1.0 if good else 0.5, "SM": float(good), "FM": float(good)}
+        samples.append(sample)
+        attempts.append(world.attempt(row, key, problem.key, ["correct" if good else "wrong"], [sample], scores=scores))
+    world.store.write(samples, attempts)
