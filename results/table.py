@@ -215,6 +215,7 @@ def aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 def marked_down(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """Lines of the same table in Markdown."""
+
     def line(texts: Sequence[str]) -> str:
         return "| " + " | ".join(t.replace("|", "\\|").replace("*", "\\*") for t in texts) + " |"
 
