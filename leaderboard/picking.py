@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,6 +13,8 @@ from results.report import Row
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST = 6
+"""Lines of a picture unless more are asked for."""
 FILTERS = ("model", "strategy", "engine", "hardware")
 
 
@@ -49,6 +51,18 @@ def filters(rows: Sequence[Row]) -> list[Row]:
                 kept = [row for row in kept if not wanted or str(row[name]) in wanted]
         find = links.write("Words in model, strategy, engine, hardware or cell", "find").lower().split()
     return [row for row in kept if all(any(word in str(row[f]).lower() for f in (*FILTERS, "cell")) for word in find)]
+
+
+def lines(found: pd.DataFrame, rows: Mapping[str, Row], label: str) -> pd.DataFrame:
+    """The cells whose lines are to be drawn, with `who`, a line's name: those chosen, or the most accurate, as many as a picture holds."""
+    several = found["model"].nunique() > 1
+    who = [f"{m} {s}" if several else s for m, s in zip(found["model"], found["strategy"], strict=True)]
+    reached: dict[str, float] = {}
+    for name, cell in zip(who, found["cell"], strict=True):
+        reached[name] = max(reached.get(name, 0.0), rows[cell]["accuracy"] or 0.0)
+    best = sorted(sorted(reached, key=lambda name: (-reached[name], name))[:MOST])
+    chosen = links.several(label, sorted(reached), "lines", best) or best
+    return found.assign(who=who)[[name in chosen for name in who]]
 
 
 def cell(found: pd.DataFrame, key: str, label: str, index: int = 0) -> tuple[str, str] | None:

@@ -18,8 +18,6 @@ _JUDGEMENT: Any = schema.Judgement.__table__
 _PROBLEM: Any = schema.Problem.__table__
 
 ERROR, CORRECT = "error", "correct"
-LENGTHS = (("short", 2, 6), ("medium", 7, 16), ("long", 17, 25))
-"""Length classes of ProcBench by number of steps, first and last included (arXiv:2410.03117)."""
 
 
 def by_position(db: Db, cell_ids: Collection[int]) -> pd.DataFrame:
@@ -44,12 +42,12 @@ def by_meta(db: Db, cell_ids: Collection[int], key: str, scores: Sequence[str] =
     """Accuracy and mean scores by the value of `meta[key]` of the problems: cell_id, `key`, measure, items, accuracy, low, high (95 %).
 
     measure    `accuracy`, or the name of a score of the judgements, which is averaged over the attempts that have it
-    key        `length` is ProcBench's class by `steps`. Problems without it are left out.
+    key        problems without it are left out
     """
     import pandas as pd
 
     frame = _judged(db, cell_ids)
-    values = [length_of(meta.get("steps")) if key == "length" else meta.get(key) for meta in frame["meta"]]
+    values = [meta.get(key) for meta in frame["meta"]]
     rows = []
     for (cell, value), own in (
         frame.assign(value=pd.Series(values, index=frame.index, dtype=object))
@@ -64,12 +62,6 @@ def by_meta(db: Db, cell_ids: Collection[int], key: str, scores: Sequence[str] =
             if len(found):
                 rows.append({"cell_id": cell, key: value, "measure": name, **_accuracy(found.index, found)})
     return pd.DataFrame(rows, columns=["cell_id", key, "measure", *FOUND])
-
-
-def length_of(steps: str | None) -> str | None:
-    """`short`, `medium` or `long`; None for what is no number of steps of ProcBench."""
-    number = int(steps) if steps and steps.isdigit() else 0
-    return next((name for name, low, high in LENGTHS if low <= number <= high), None)
 
 
 FOUND = ("items", "accuracy", "low", "high")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from perpass.errors import UserError
 from tasks.boxed import ANSWER_FORMAT, BoxedTask
+from tasks.checks import bounds, whole
 from tasks.registry import task
 from tasks.stories import stories
 from tasks.types import Problem
@@ -25,9 +26,9 @@ class Arithmetic(BoxedTask):
     """
 
     def __init__(self, operations: Sequence[int] = (1, MOST_OPERATIONS), size: int = 600, seed: int = 0):
-        low, high = _bounds(operations)
-        _whole("size", size, 1)
-        _whole("seed", seed, 0)
+        low, high = bounds("arithmetic", "operations", operations, 1, MOST_OPERATIONS)
+        whole("arithmetic", "size", size, 1)
+        whole("arithmetic", "seed", seed, 0)
         most = MOST_PER_COUNT * (high - low + 1)
         if size > most:
             raise UserError(f"arithmetic: size {size} is too large: at most {most} different problems with operations {[low, high]}")
@@ -60,18 +61,3 @@ def _stratum(seed: int, operations: int, size: int) -> list[Problem]:
             )
         )
     return found
-
-
-def _whole(key: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"arithmetic: {key} must be a whole number of at least {least}, not {value!r}")
-
-
-def _bounds(operations: object) -> tuple[int, int]:
-    """`operations` as (fewest, most). Raises UserError unless it is two whole numbers, ascending, from 1 to 6."""
-    pair = list(operations) if isinstance(operations, (list, tuple)) else []
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
-    if not whole or len(pair) != 2 or not 1 <= pair[0] <= pair[1] <= MOST_OPERATIONS:
-        expected = f"[fewest, most] with 1 <= fewest <= most <= {MOST_OPERATIONS}"
-        raise UserError(f"arithmetic: operations must be {expected}, not {operations!r}")
-    return pair[0], pair[1]

@@ -130,5 +130,5 @@ def describe(expected: Any) -> str:
         return " or ".join(repr(option) for option in typing.get_args(expected))
     if origin in (typing.Union, types.UnionType):
         return " or ".join(describe(option) for option in typing.get_args(expected))
-    words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", type(None): "nothing"}
-    return words.get(expected, str(getattr(expected, "__name__", expected)))
+    words = {Mapping: "a mapping", int: "a whole number", float: "a number", str: "a string", bool: "true or false", type(None): "nothing"}
+    return words.get(origin or expected, str(getattr(expected, "__name__", expected)))

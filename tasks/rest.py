@@ -12,6 +12,7 @@ from typing import Any
 import tasks.registry as registry
 from perpass.errors import UserError
 from tasks.answers import without_thinking
+from tasks.checks import whole
 from tasks.extraction import boxes
 from tasks.registry import task
 from tasks.types import Ask, Judgement, Problem, Reply, Task
@@ -31,8 +32,7 @@ class Rest:
     """
 
     def __init__(self, base: str | Mapping[str, Any], s: int):
-        if isinstance(s, bool) or not isinstance(s, int) or s < 1:
-            raise UserError(f"rest: s must be a whole number of at least 1, not {s!r}")
+        whole("rest", "s", s, 1)
         self.base: Task = registry.load(base)
         if self.base.items != 1:
             raise UserError(f"rest: its base {self.base.name!r} has {self.base.items} answers per problem, expected 1")

@@ -7,10 +7,9 @@ from typing import Any
 import streamlit as st
 
 from leaderboard import charts, data, links, picking
-from leaderboard.pages.stress import MOST
-from results.breakdown import LENGTHS
 
 KIND = "procbench"
+LENGTHS = ("short", "medium", "long")
 SCORES = ("PA", "SM", "FM")
 MEASURES = {
     "accuracy": "accuracy: the answer is right",
@@ -32,18 +31,12 @@ def page() -> None:
     series, task = picking.series_and_task(found)
     own = found[(found["series"] == series) & (found["task"] == task)]
     rows = {row["cell"]: row for row in data.rows(series, task)}
-    own = own.assign(
-        who=[f"{m} {s}" if own["model"].nunique() > 1 else s for m, s in zip(own["model"], own["strategy"], strict=True)],
-        reached=[rows[c]["accuracy"] or 0.0 for c in own["cell"]],
-    )
-    best = sorted(own.sort_values("reached", ascending=False, kind="stable")["who"].head(MOST))
-    chosen = links.several("Cells", sorted(own["who"]), "lines", best)
+    own = picking.lines(own, rows, "Cells")
     left, right = st.columns(2)
     with left:
         measure = links.choose("Measure", list(MEASURES), "measure", format_func=MEASURES.__getitem__)
     with right:
         key = links.choose("By", list(KEYS), "by", format_func=KEYS.__getitem__)
-    own = own[own["who"].isin(chosen or best)]
     _draw(own, measure, key)
 
 
@@ -55,7 +48,7 @@ def _draw(own: Any, measure: str, key: str) -> None:
         return
     who = dict(zip(own["id"], own["who"], strict=True))
     series = {who[cell]: part.to_dict("records") for cell, part in table.groupby("cell_id")}
-    order = {name: n for n, (name, _, _) in enumerate(LENGTHS)}
+    order = {name: n for n, name in enumerate(LENGTHS)}
     ticks = sorted(set(table[key]), key=lambda v: (order.get(v, 0), int(v) if str(v).isdigit() else 0, str(v)))
     draw = charts.lines if key == "steps" else charts.bars
     if key == "steps":

@@ -11,8 +11,6 @@ from perpass.identity import content_hash
 from results.wording import listed
 
 KIND = "rest"
-MOST = 6
-"""Lines of a picture unless more are asked for."""
 
 
 def page() -> None:
@@ -30,12 +28,7 @@ def page() -> None:
     base = links.choose("Base task", list(bases), "base", format_func=lambda b: bases[b])
     found = found[found["base"] == base]
     rows = {row["cell"]: row for task in sorted(set(found["task"])) for row in data.rows(series, task)}
-    found = found.assign(
-        who=[f"{m} {s}" if found["model"].nunique() > 1 else s for m, s in zip(found["model"], found["strategy"], strict=True)]
-    )
-    names = _best(found, rows)
-    chosen = links.several("Lines", sorted(set(found["who"])), "lines", names)
-    found = found[found["who"].isin(chosen or names)]
+    found = picking.lines(found, rows, "Lines")
     _by_number(found, rows)
     _by_position(found)
 
@@ -43,14 +36,6 @@ def page() -> None:
 def _base(spec: dict[str, Any]) -> str:
     base = spec["base"]
     return str(base.get("kind", "?")) if isinstance(base, dict) else str(base)
-
-
-def _best(found: Any, rows: dict[str, Any]) -> list[str]:
-    """The most accurate, as many as a picture holds."""
-    reached: dict[str, float] = {}
-    for cell, who in zip(found["cell"], found["who"], strict=True):
-        reached[who] = max(reached.get(who, 0.0), rows[cell]["accuracy"] or 0.0)
-    return sorted(sorted(reached, key=lambda who: (-reached[who], who))[:MOST])
 
 
 def _by_number(found: Any, rows: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from perpass.errors import UserError, unknown
 from tasks import answers, data
 from tasks.boxed import BoxedTask, outcome
+from tasks.checks import bounds, whole
 from tasks.procbench import extractor, reading, scoring
 from tasks.procbench.kinds import kinds
 from tasks.procbench.procedures import LEAST_STEPS, MOST_STEPS, PROCEDURES, REFERENCE, Drawn, problems
@@ -51,15 +52,15 @@ class ProcBench(BoxedTask):
         seed: int = 0,
     ):
         chosen = _names(procedures)
-        low, high = _bounds(steps)
+        low, high = bounds("procbench", "steps", steps, LEAST_STEPS, MOST_STEPS)
         spec: dict[str, Any] = {"kind": "procbench", "source": source, "procedures": chosen, "steps": [low, high], "format": format}
         if source == "official":
             data.check(SOURCE)
             if instructions != "official" or size is not None or seed:
                 raise UserError("procbench: instructions, size and seed are for source: generated; the official problems are what they are")
         else:
-            size = 600 if size is None else _whole("size", size, 1)
-            spec |= {"instructions": instructions, "size": size, "seed": _whole("seed", seed, 0)}
+            size = 600 if size is None else whole("procbench", "size", size, 1)
+            spec |= {"instructions": instructions, "size": size, "seed": whole("procbench", "seed", seed, 0)}
 
         def load() -> tuple[Sequence[Problem], str]:
             if source == "official":
@@ -167,7 +168,7 @@ def _problem(key: str, question: str, name: str, steps: int, label: dict[str, An
         question=question,
         answer_format=STATE_FORMAT if format == "free" else JSON_FORMAT.format(intermediate.words, final.words),
         gold=(scoring.as_text(label["final"]),),
-        meta={"category": f"{name}, {length}", "procedure": name, "steps": str(steps), "label": json.dumps(label)},
+        meta={"category": f"{name}, {length}", "procedure": name, "steps": str(steps), "length": length, "label": json.dumps(label)},
     )
 
 
@@ -181,18 +182,3 @@ def _names(given: object) -> list[str]:
         if name not in known:
             raise unknown("procedure", str(name), known)
     return [name for name in known if name in given] or known
-
-
-def _bounds(steps: object) -> tuple[int, int]:
-    pair = list(steps) if isinstance(steps, (list, tuple)) else []
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
-    if not whole or len(pair) != 2 or not LEAST_STEPS <= pair[0] <= pair[1] <= MOST_STEPS:
-        expected = f"[fewest, most] with {LEAST_STEPS} <= fewest <= most <= {MOST_STEPS}"
-        raise UserError(f"procbench: steps must be {expected}, not {steps!r}")
-    return pair[0], pair[1]
-
-
-def _whole(key: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"procbench: {key} must be a whole number of at least {least}, not {value!r}")
-    return value

@@ -58,10 +58,14 @@ def _procedures(world: World) -> None:
     row = world.store.cell(key, "main", "demo", None, 1)
     asked = [
         Problem(
-            key=f"{name}/{steps}", question="Do it.", answer_format="the state", gold=("x",), meta={"procedure": name, "steps": str(steps)}
+            key=f"{name}/{steps}",
+            question="Do it.",
+            answer_format="the state",
+            gold=("x",),
+            meta={"procedure": name, "steps": str(steps), "length": length},
         )
         for name in ("Sort", "Rhythm")
-        for steps in (2, 8)
+        for steps, length in ((2, "short"), (8, "medium"))
     ]
     world.ids[row.name] = world.store.problem_ids(world.store.task_id(task), asked)
     samples, attempts = [], []

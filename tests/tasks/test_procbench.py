@@ -40,7 +40,9 @@ def test_official_prompts_are_the_templates_and_the_data(published):
     assert len(task.problems()) == 552 and task.spec["procedures"] == list(templates())
     for problem in task.problems():
         assert problem.question.startswith(templates()[problem.meta["procedure"]] + "\n[Question]\n")
-        assert int(problem.meta["steps"]) == len(label(problem)["intermediate"]) + 1
+        steps = int(problem.meta["steps"])
+        assert steps == len(label(problem)["intermediate"]) + 1
+        assert problem.meta["length"] == ("short" if steps <= 6 else "medium" if steps <= 16 else "long")
 
 
 @pytest.mark.parametrize("format", ["free", "json"])
