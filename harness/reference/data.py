@@ -20,14 +20,14 @@ from tasks.types import Prompt, Turn
 OPERATIONS = range(1, 7)
 STEPS = range(2, 9)  # of procedures
 MIX = {
-    "cot": 0.12,
+    "cot": 0.13,
     "direct": 0.05,
     "judge": 0.04,
     "drill": 0.06,
-    "copy": 0.10,
-    "procedure": 0.42,
-    "procedure direct": 0.07,
-    "several": 0.12,
+    "copy": 0.05,
+    "procedure": 0.46,
+    "procedure direct": 0.06,
+    "several": 0.13,
     "several direct": 0.02,
 }
 # To find one's place in a string, and to go on from there, is what procedures stand on. A small model finds it within some hundred steps
@@ -99,8 +99,9 @@ def from_procedure(kind: str, sources: Sources) -> Document:
 
 
 def states(drawn: Drawn) -> str:
-    """The step-by-step text of a procedure: one line per state, the final one in a box."""
-    return "\n".join([*map(as_text, drawn.states[:-1]), boxed(as_text(drawn.states[-1]))])
+    """The step-by-step text of a procedure: one line per step with what it does and its state, the final one in a box."""
+    written = [*map(as_text, drawn.states[:-1]), boxed(as_text(drawn.states[-1]))]
+    return "\n".join(f"{doing} {state}" for doing, state in zip(drawn.doing, written, strict=True)) if drawn.doing else "\n".join(written)
 
 
 def from_several(kind: str, sources: Sources) -> Document:

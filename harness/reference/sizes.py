@@ -24,14 +24,14 @@ class Size:
 
 
 SIZES = {
-    "nano": Size(hidden=96, heads=3, layers=3, intermediate=192, learning_rate=4e-3, steps=7000, batch_tokens=4096),
-    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=3e-3, steps=6500, batch_tokens=4096),
-    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=2e-3, steps=7500, batch_tokens=4096),
+    "nano": Size(hidden=96, heads=3, layers=3, intermediate=192, learning_rate=5e-3, steps=10_000, batch_tokens=4096),
+    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=4e-3, steps=12_000, batch_tokens=4096),
+    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=3e-3, steps=12_500, batch_tokens=4096),
 }
 
 
-def config(size: Size) -> LlamaConfig:
-    """The Hugging Face configuration of a size."""
+def config(size: Size, attention: str = "sdpa") -> LlamaConfig:
+    """The Hugging Face configuration of a size. `attention`: the implementation to compute with; it is not saved."""
     return LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=size.hidden,
@@ -46,4 +46,5 @@ def config(size: Size) -> LlamaConfig:
         bos_token_id=None,
         eos_token_id=SPECIALS.index(END),
         pad_token_id=SPECIALS.index(PAD),
+        attn_implementation=attention,
     )

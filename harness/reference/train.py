@@ -104,7 +104,8 @@ class Trainer:
         self.test_questions = _test_questions()
         state = self._saved() if options.resume else None
         self.tokenizer = Tokenizer.from_str(state["tokenizer"]) if state else tok.learn(seed=f"tokenizer/{options.seed}")
-        model: Any = LlamaForCausalLM(config(self.size))
+        # On a CPU the fused attention's backward pass takes five times as long as plain products at these lengths.
+        model: Any = LlamaForCausalLM(config(self.size, attention="eager" if self.device == "cpu" else "sdpa"))
         self.model: LlamaForCausalLM = model.to(self.device)
         self.network = torch.compile(self.model.model, dynamic=True) if options.compile else self.model.model
         self.optimizer = torch.optim.AdamW(_groups(self.model), lr=self.size.learning_rate, betas=(0.9, 0.98), fused=True)

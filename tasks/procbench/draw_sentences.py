@@ -69,7 +69,8 @@ def fill_word(rng: random.Random, steps: int) -> Drawn:
         shown[place] = words[place]
         states.append(" ".join(shown))
     pairs = ", ".join(f"({number}, {words[place]})" for number, place in enumerate(places, 1))
-    return Drawn("FillWord", f"Sentence:\n{start}\nList:\n[{pairs}]", start, tuple(states))
+    doing = tuple(f"{number}, {words[place]}:" for number, place in enumerate(places, 1))
+    return Drawn("FillWord", f"Sentence:\n{start}\nList:\n[{pairs}]", start, tuple(states), doing)
 
 
 @procedure(20, "Remove the words from the sentence, each where it comes first.")
@@ -83,7 +84,8 @@ def delete_word(rng: random.Random, steps: int) -> Drawn:
     for word in removed:
         del left[first[word]]
         states.append(" ".join(left.values()))
-    return Drawn("DeleteWord", f"Sentence:\n{' '.join(words)}\nWords: [{', '.join(removed)}]\n", " ".join(words), tuple(states))
+    start, doing = " ".join(words), tuple(f"{word}:" for word in removed)
+    return Drawn("DeleteWord", f"Sentence:\n{start}\nWords: [{', '.join(removed)}]\n", start, tuple(states), doing)
 
 
 def _different(rng: random.Random, count: int) -> list[str]:

@@ -16,13 +16,15 @@ TEST_SHARE = 10  # one problem in ten is kept for testing
 class Drawn:
     """One problem: the `data` that the prompt shows, and the label: the states of its steps, of which the last one is final.
 
-    A state is a string, a whole number, or a list of strings or whole numbers.
+    A state is a string, a whole number, or a list of strings or whole numbers. `doing` says what each step does, as it would be written
+    before its state ("Step: state"); empty where the states alone say it.
     """
 
     procedure: str
     data: str
     init: Any
     states: tuple[Any, ...]
+    doing: tuple[str, ...] = ()
 
     @property
     def label(self) -> dict[str, Any]:

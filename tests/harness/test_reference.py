@@ -23,10 +23,12 @@ from harness import prompts  # noqa: E402
 from harness.reference import evaluate, train  # noqa: E402
 from harness.reference import tokenizer as tok  # noqa: E402
 from harness.reference.batches import pool  # noqa: E402
-from harness.reference.data import MIX, corrupted, documents  # noqa: E402
+from harness.reference.data import MIX, corrupted, documents, states  # noqa: E402
 from harness.reference.sizes import SIZES, config  # noqa: E402
 from perpass.errors import UserError  # noqa: E402
 from tasks.arithmetic import Arithmetic  # noqa: E402
+from tasks.procbench import reading, scoring  # noqa: E402
+from tasks.procbench.procedures import REFERENCE, problems  # noqa: E402
 from tasks.procbench.task import STATE_FORMAT, ProcBench  # noqa: E402
 from tasks.rest import REST_FORMAT, merged  # noqa: E402
 from tasks.stories import draw_chain  # noqa: E402
@@ -119,10 +121,17 @@ def test_several_questions_are_answered_in_order():
         assert document.turns[-1].content.count("\\boxed{") == len(document.questions)
 
 
-def test_a_procedure_is_written_a_state_per_line():
+def test_a_procedure_is_written_a_step_per_line():
     written = [d.turns[-1].content for d in islice(documents("states"), 300) if d.kind == "procedure"]
     assert {text.count("\n") for text in written} == set(range(1, 8))  # 2 to 8 steps
-    assert all(text.splitlines()[-1].startswith("\\boxed{") for text in written)
+    assert all("\\boxed{" in text.splitlines()[-1] for text in written)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_what_is_learned_is_read_as_the_label(name):
+    rng = random.Random(name)
+    for drawn in islice(problems(rng, name, rng.randint(2, 8), held_out=False), 40):
+        assert scoring.score(drawn.label, reading.free(states(drawn), name, drawn.label))["SM"] == 1
 
 
 def test_drills_are_right_lines():

@@ -1,4 +1,4 @@
-"""The ten procedures that the reference models are trained on.
+"""The simpler procedures, on one string or number or on two.
 
 Distributions are ours; sizes grow with the number of steps. What a random state draws here must never change: which problems the reference
 models were not trained on hangs on it.
@@ -22,7 +22,8 @@ def substitute(rng: random.Random, steps: int) -> Drawn:
     pairs = {old: rng.choice(alphabet.replace(old, "")) for old in rng.sample(sorted(set(text)), len(set(text)))}
     states = tuple("".join(pairs[c] for c in text[: k + 1]) + text[k + 1 :] for k in range(steps))
     shown = "\n".join(f"({old}, {new})" for old, new in pairs.items())
-    return Drawn("Substitute", f"Pairs:\n{shown}\nString:\n{text}", text, states)
+    doing = tuple(f"{c} -> {pairs[c]}:" for c in text)
+    return Drawn("Substitute", f"Pairs:\n{shown}\nString:\n{text}", text, states, doing)
 
 
 @procedure(7, "Write the string as runs: character, underscore, length.")
@@ -30,8 +31,9 @@ def encode(rng: random.Random, steps: int) -> Drawn:
     """Write a string of zeros and ones as its runs: 1_7, 0_2. Runs are of 1 to 9."""
     bit = rng.randrange(2)
     runs = [(str((bit + k) % 2), rng.randint(1, 9)) for k in range(steps)]
-    codes = [f"{c}_{n}" for c, n in runs]
-    return Drawn("Encode", "String:\n" + "".join(c * n for c, n in runs), "", tuple(codes[: k + 1] for k in range(steps)))
+    whole, codes = [c * n for c, n in runs], [f"{c}_{n}" for c, n in runs]
+    states, doing = tuple(codes[: k + 1] for k in range(steps)), tuple(f"{run}:" for run in whole)
+    return Drawn("Encode", "String:\n" + "".join(whole), "", states, doing)
 
 
 @procedure(12, "Join the sequences for N steps: a number, then a letter, starting over at an end.")
@@ -39,9 +41,11 @@ def rhythm(rng: random.Random, steps: int) -> Drawn:
     """Join two cyclic sequences, one of numbers and one of letters, element by element."""
     numbers = rng.choices("123456789", k=rng.randint(3, 6))
     letters = rng.choices("abcdefgh", k=rng.randint(3, 6))
-    pieces = [numbers[k % len(numbers)] + letters[k % len(letters)] for k in range(steps)]
+    taken = [(numbers[k % len(numbers)], letters[k % len(letters)]) for k in range(steps)]
+    pieces = ["".join(pair) for pair in taken]
     data = f"Sequence 1: {', '.join(numbers)}\nSequence 2: {', '.join(letters)}\nN: {steps}"
-    return Drawn("Rhythm", data, "", tuple("".join(pieces[: k + 1]) for k in range(steps)))
+    states = tuple("".join(pieces[: k + 1]) for k in range(steps))
+    return Drawn("Rhythm", data, "", states, tuple(f"{number}, {letter}:" for number, letter in taken))
 
 
 @procedure(13, "Write what each candidate shares with the beginning of the target, until one is equal.")
@@ -52,7 +56,8 @@ def compare(rng: random.Random, steps: int) -> Drawn:
     candidates = [_unlike(rng, target, len(s)) for s in shared]
     after = [_unlike(rng, target, rng.randrange(1, len(target))) for _ in range(rng.randrange(3))]
     data = f"Target: {target}\nCandidate: {', '.join([*candidates, target, *after])}"
-    return Drawn("Compare", data, [""], (*shared, [*shared, target]))
+    doing = tuple(f"{candidate}:" for candidate in [*candidates, target])
+    return Drawn("Compare", data, [""], (*shared, [*shared, target]), doing)
 
 
 def _unlike(rng: random.Random, target: str, same: int) -> str:
@@ -67,8 +72,9 @@ def decode(rng: random.Random, steps: int) -> Drawn:
     bit = rng.randrange(2)
     runs = [(str((bit + k) % 2), rng.randint(1, 9)) for k in range(steps)]
     whole = [c * n for c, n in runs]
-    data = "Sentence: " + " ".join(f"{c}x{n}" for c, n in runs) + "\n"
-    return Drawn("Decode", data, "", tuple("".join(whole[: k + 1]) for k in range(steps)))
+    named = [f"{c}x{n}" for c, n in runs]
+    states, doing = tuple("".join(whole[: k + 1]) for k in range(steps)), tuple(f"{run}:" for run in named)
+    return Drawn("Decode", f"Sentence: {' '.join(named)}\n", "", states, doing)
 
 
 @procedure(16, "Apply the actions to the string.")
@@ -82,7 +88,8 @@ def push_pop(rng: random.Random, steps: int) -> Drawn:
         text = {"pop_left": text[1:], "pop_right": text[:-1], "push_left": letter + text, "push_right": text + letter}[action]
         actions.append(f"{action}({letter})" if action.startswith("push") else action)
         states.append(text)
-    return Drawn("PushPop", f"Initial string: {start}\nActions: {', '.join(actions)}", start, tuple(states))
+    data = f"Initial string: {start}\nActions: {', '.join(actions)}"
+    return Drawn("PushPop", data, start, tuple(states), tuple(f"{action}:" for action in actions))
 
 
 @procedure(19, "Remove the letters from the string, each where it comes first.")
@@ -95,21 +102,23 @@ def delete_char(rng: random.Random, steps: int) -> Drawn:
         text = text.replace(letters[-1], "", 1)
         states.append(text)
     shown = "\n".join(f"{k}. {letter}" for k, letter in enumerate(letters, 1))
-    return Drawn("DeleteChar", f"String: {start}\nSteps: \n{shown}", start, tuple(states))
+    doing = tuple(f"{letter}:" for letter in letters)
+    return Drawn("DeleteChar", f"String: {start}\nSteps: \n{shown}", start, tuple(states), doing)
 
 
 @procedure(21, "Apply the operations to N.")
 def cumulate(rng: random.Random, steps: int) -> Drawn:
     """Add to and multiply a number. While there is room the two are equally likely; values stay below 10,000."""
     value = start = rng.randint(1, 9)
-    operations, states = [], []
+    operations, doing, states = [], [], []
     for _ in range(steps):
         number = rng.randint(2, 7)
         multiplies = value * number <= _LARGEST and rng.random() < 0.5
+        doing.append(f"{value} {'*' if multiplies else '+'} {number} =")
         value = value * number if multiplies else value + number
         operations.append(f"{'Multiply' if multiplies else 'Add'} {number}")
         states.append(value)
-    return Drawn("Cumulate", f"N = {start}\nOperations: [{', '.join(operations)}]\n", start, tuple(states))
+    return Drawn("Cumulate", f"N = {start}\nOperations: [{', '.join(operations)}]\n", start, tuple(states), tuple(doing))
 
 
 @procedure(22, "Move x, around the ends.")
@@ -118,14 +127,15 @@ def move_cyclic(rng: random.Random, steps: int) -> Drawn:
     size = rng.randint(4, 9)
     place = rng.randrange(size)
     start = _array(place, size)
-    operations, states = [], []
+    operations, doing, states = [], [], []
     for _ in range(steps):
         direction, distance = rng.choice(("left", "right")), rng.randint(1, 5)
         place = (place + (distance if direction == "right" else -distance)) % size
         operations.append(f" ({direction}, {distance})")
+        doing.append(f"({direction}, {distance}):")
         states.append(_array(place, size))
     shown = ",\n".join(operations)
-    return Drawn("MoveCyclic", f"Initial array:\n{start}\nOperations: [\n{shown}\n]\n", start, tuple(states))
+    return Drawn("MoveCyclic", f"Initial array:\n{start}\nOperations: [\n{shown}\n]\n", start, tuple(states), tuple(doing))
 
 
 def _array(place: int, size: int) -> str:
