@@ -41,7 +41,7 @@ $(VENV)/.demo: $(LOCKS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(LOCKS) | $(BIN)/python
-	$(PIP) -e '.[local,tasks,energy,leaderboard,dev]'
+	$(PIP) -e '.[local,tasks,energy,leaderboard,postgres,dev]'
 	@touch $@ $(VENV)/.demo
 
 $(VLLM)/.test: $(LOCKS) | $(VLLM)/bin/python

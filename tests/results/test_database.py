@@ -273,10 +273,8 @@ def test_opening_for_a_run_imports_neither_pandas_nor_alembic(path: Path) -> Non
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif("PERPASS_TEST_POSTGRES" not in os.environ, reason="PERPASS_TEST_POSTGRES names no empty PostgreSQL database")
-def test_postgresql_holds_the_same() -> None:
-    url = os.environ["PERPASS_TEST_POSTGRES"]
-    engine = database.open_database(url, create=True)
+def test_postgresql_holds_the_same(postgres: str) -> None:
+    engine = database.open_database(postgres, create=True)
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -295,6 +293,4 @@ def test_postgresql_holds_the_same() -> None:
     (shown,) = report.rows(engine)
     assert shown["accuracy"] == pytest.approx(2 / 3)
     assert database.info(engine)["tables"]["attempt"] == 4
-    with database.transaction(engine) as connection:
-        for table in reversed(schema.Base.metadata.sorted_tables):
-            connection.execute(sa.delete(table))
+    engine.dispose()
