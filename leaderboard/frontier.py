@@ -178,7 +178,7 @@ class _Scale:
         return self.before if self.log and value <= 0 else float(value)
 
     def layout(self) -> dict[str, Any]:
-        found = {"title": {"text": words.markup(self.title), "standoff": 8}, "type": "log" if self.log else "linear", "automargin": True}
+        found: dict[str, Any] = {"title_text": words.markup(self.title), "type": "log" if self.log else "linear", "automargin": True}
         return found | ({"dtick": "D2", "tickformat": ",~r"} if self.log else {"rangemode": "tozero"})
 
 

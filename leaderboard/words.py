@@ -44,6 +44,11 @@ def markdown(text: object) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(text).split()))
 
 
+def sentence(text: str) -> str:
+    """A sentence of ours as Markdown: what it has in backticks is code, all else is shown as it is."""
+    return re.sub(r"\\`(.*?)\\`", lambda code: "`" + re.sub(r"\\(.)", r"\1", code[1]) + "`", markdown(text))
+
+
 def markup(text: object) -> str:
     """Text that Plotly, or HTML, shows as it is. A dollar is written as an entity, so that no two of them are ever taken for a formula."""
     return html.escape(str(text), quote=True).replace("$", "&#36;")
@@ -77,7 +82,9 @@ class Writer:
         scale, title = self._units[field]
         unit = title.rpartition(", ")[2] if ", " in title else "tokens"
         mark = energy_mark(row) if of_energy(field, row) else ""
-        text = INFINITE if math.isinf(found) else number(found, scale)
+        if math.isinf(found):
+            return INFINITE
+        text = number(found, scale)
         return f"{mark}${text} {unit.removeprefix('$').strip()}".strip() if field.endswith("_usd") else f"{mark}{text} {unit}"
 
     def _count(self, fields: tuple[str, ...]) -> Counter[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -46,8 +47,13 @@ def _numbers(row: dict[str, Any]) -> None:
 
 
 def _why(field: str, row: dict[str, Any]) -> str | None:
-    code = row["reasons"].get(field)
-    return words.markdown(explained(code)) if code else None
+    if code := row["reasons"].get(field):
+        return words.markdown(explained(code))
+    if row[field] is not None and math.isinf(row[field]):
+        return (
+            f"{words.percent(row['unsolved_share'])} of the problems were not solved in any trial: no price buys a correct answer to them."
+        )
+    return None
 
 
 def _attempts(cell_id: int) -> None:

@@ -37,9 +37,9 @@ def say(rows: Sequence[Row]) -> None:
     if not said:
         only = rows[0]
         said = [f"One cell: {only['strategy']} of {only['model']}, accuracy {words.interval(only)}."]
-    st.markdown(f"##### {words.markdown(said[0])}")
+    st.markdown(f"##### {words.sentence(said[0])}")
     for more in said[1:]:
-        st.caption(words.markdown(more))
+        st.caption(words.sentence(more))
 
 
 def _wanted(rows: Sequence[Row]) -> frontier.Wanted:

@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from leaderboard import charts, data, links, picking
+from leaderboard import charts, data, links, picking, words
+from results.wording import listed
 
 KIND = "procbench"
 LENGTHS = ("short", "medium", "long")
@@ -54,7 +55,9 @@ def _draw(own: Any, measure: str, key: str) -> None:
     if key == "steps":
         series = {name: sorted(points, key=lambda p: int(p[key])) for name, points in series.items()}
     st.plotly_chart(draw(series, key, KEYS[key], ticks), key="by_meta")
-    st.caption("95 % intervals, resampled by problem.")
+    absent = sorted(name for cell, name in who.items() if cell not in set(table["cell_id"]))
+    without = f" Not drawn: {listed(absent)}; a strategy that votes writes no states of its own." if absent else ""
+    st.caption(words.markdown(f"95 % intervals, resampled by problem.{without}"))
     with st.expander("The numbers"):
         st.dataframe(
             table.assign(cell=[who[c] for c in table["cell_id"]])[["cell", key, "items", "accuracy", "low", "high"]], hide_index=True

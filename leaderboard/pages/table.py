@@ -31,10 +31,13 @@ def page() -> None:
     rows = data.rows(series, task)
     kept = picking.filters(rows)
     scales = {name: units.unit(name, rows) for name in NUMBERS if not units.is_share(name)}
-    frame = pd.DataFrame([_line(row, scales) for row in kept])
+    alike = [name for name in NAMES if name != "strategy" and len({row[name] for row in rows}) == 1]
+    frame = pd.DataFrame([_line(row, scales) for row in kept]).drop(columns=alike, errors="ignore")
     st.caption(
         f"{len(kept)} of {len(rows)} cells. Click a row to open its cell, a head to sort; * is on the frontier of accuracy and FLOPs."
     )
+    if alike:
+        st.caption(words.markdown("Of all: " + ", ".join(f"{name} {rows[0][name]}" for name in alike)))
     if len(frame):
         event = st.dataframe(
             frame, hide_index=True, key="cells", on_select="rerun", selection_mode="single-row", column_config=_columns(scales)
