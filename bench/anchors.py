@@ -7,15 +7,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+import tasks
 from bench.entries import entry, grid
-from bench.yaml_lines import Source
 from perpass.errors import UserError, unknown
+from perpass.yaml_lines import Source
 
 
 class Anchor(BaseModel):
     """One published number. `model`, `task` and `strategy` are written as in the experiment's lists; the value is in percent.
 
-    A list of tasks means the mean of the accuracies on them, as REST's stress score is over its levels.
+    Several tasks, in a list or as an entry that stands for several, mean the mean of the accuracies on them, as REST's stress score is
+    over its levels.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -28,10 +30,9 @@ class Anchor(BaseModel):
     source: str = Field(min_length=1)
     note: str = ""
 
-    @property
-    def tasks(self) -> list[Any]:
-        """The entries of its tasks, one or more."""
-        return self.task if isinstance(self.task, list) else [self.task]
+    def tasks(self, where: str = "anchors") -> list[dict[str, Any]]:
+        """The specs of its tasks, one or more. Raises UserError, with the place, for entries that cannot be read."""
+        return [one for task in (self.task if isinstance(self.task, list) else [self.task]) for one in _unfolded(entry(task, where))]
 
 
 KEYS = list(Anchor.model_fields)
@@ -46,10 +47,10 @@ def kept(anchors: Sequence[Anchor], own: Mapping[str, Any], now: Mapping[str, An
     written, left = _names(own), _names(now)
     found = []
     for i, anchor in enumerate(anchors):
-        if not anchor.tasks:
+        if anchor.task == []:
             raise UserError(f"{places.where(('anchors', i, 'task'))}: anchor: expected a task, or a list of them, not an empty list")
         asked = [("model", anchor.model)]
-        asked += [("task", said(entry(task, places.where(("anchors", i, "task"))))) for task in anchor.tasks]
+        asked += [("task", said(spec)) for spec in anchor.tasks(places.where(("anchors", i, "task")))]
         asked += [("strategy", said(entry(anchor.strategy, places.where(("anchors", i, "strategy")))))]
         for kind, name in asked:
             if name not in written[kind] | left[kind]:
@@ -72,9 +73,16 @@ def _names(content: Mapping[str, Any]) -> dict[str, set[str]]:
     strategies = (one for made in _entries(content, "strategies") for one in grid(made, {"stop"}, "strategies"))
     return {
         "model": {str(m.get("id", "")) if isinstance(m, Mapping) else str(m) for m in models},
-        "task": {said(made) for made in _entries(content, "tasks")},
+        "task": {said(one) for made in _entries(content, "tasks") for one in _unfolded(made)},
         "strategy": {said(made) for made in strategies},
     }
+
+
+def _unfolded(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return tasks.unfold(made)
+    except UserError:  # of the experiment's lists, where it is told with its place
+        return [dict(made)]
 
 
 def _listed(content: Mapping[str, Any], key: str) -> list[Any]:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from bench.yaml_lines import parse, said
 from perpass.errors import UserError
+from perpass.yaml_lines import parse, said
 
 _CALL = re.compile(r"\s*([^\s(){}\[\],]+)\s*\((.*)\)\s*", re.DOTALL)
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.anchors import KEYS as ANCHOR_KEYS
 from bench.anchors import Anchor, kept
-from bench.yaml_lines import Loc, Source, parse, read, said
 from perpass.errors import UserError, nearest, unknown
+from perpass.yaml_lines import Loc, Source, parse, read, said
 
 SHIPPED = Path(__file__).parent / "experiments"
 
@@ -99,7 +99,8 @@ def load(source: str | Path | Mapping[str, Any] | None, overrides: Overrides | N
     else:
         path = find(source)
         written = _text(path)
-        raw, places = read(written, str(path) if path.parent != SHIPPED else path.name)
+        name = str(path) if path.parent != SHIPPED else path.name
+        raw, places = read(written, name, "an experiment has at least models, tasks and strategies", "tasks: [gsm8k]")
         raw.setdefault("name", path.stem)
     own = _copy(raw)
     if _apply(raw, places, overrides):

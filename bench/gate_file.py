@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.yaml_lines import Source, read, said
 from perpass.errors import UserError, unknown
+from perpass.yaml_lines import Source, read, said
 from results.gate import LEVEL, METRICS, Gate
 
 HIGHEST_LEVEL = 0.5

@@ -83,7 +83,7 @@ def _obstacle(cell: Cell) -> str | None:
         return f"the engine of role 'reward' ({cell.roles['reward'].engine.kind}) gives no rewards"
     if cell.lacking:
         return f"strategy {strategy.name} needs {' and '.join(cell.lacking)}, which engine {kind} does not offer"
-    if reason := _protocol(cell):
+    if reason := _protocol(cell) or (strategy.obstacle and strategy.obstacle(cell)):
         return reason
     if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):
         return f"sampling asks for thinking={cell.strategy.sampling.thinking!r}, which engine {kind} cannot switch"
@@ -106,7 +106,7 @@ def _protocol(cell: Cell) -> str | None:
 
 
 def _instead(request: str, replies: int) -> str:
-    return {"generate": "cot", "replies": f"replies(n={replies})"}.get(request, "loglikelihood")
+    return {"generate": "cot", "replies": f"replies(n={replies})", "update": "interruption(mode=update)"}.get(request, "loglikelihood")
 
 
 def _observed(cells: Sequence[Cell]) -> list[Cell]:

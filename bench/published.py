@@ -34,7 +34,7 @@ class Published:
     @property
     def tasks(self) -> str:
         """`gsm8k`, or `mean of rest(base=gsm8k, s=3/6/9/12)`."""
-        made = [entry(task, "anchors") for task in self.anchor.tasks]
+        made = self.anchor.tasks()
         if len(made) == 1:
             return anchors.said(made[0])
         if any(one.keys() != made[0].keys() for one in made):
@@ -62,7 +62,7 @@ def published(experiment: Experiment) -> list[Published]:
         (bound,) = resolve.bound_strategies(replace(experiment, content=alone), shared)
         path = Path(anchor.model).expanduser()
         model = path.resolve().name if path.is_dir() else anchor.model
-        loaded = [tasks.load(entry(task, "anchors")) for task in anchor.tasks]
+        loaded = [tasks.load(spec) for spec in anchor.tasks()]
         keys = tuple(_key(model, task.spec, bound.name, bound.params, bound.on(task).sampling) for task in loaded)
         found.append(Published(anchor, keys, marks.setdefault(_footnote(anchor), f"[{len(marks) + 1}]")))
     return found

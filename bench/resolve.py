@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import tasks
 from bench.entries import entry, grid
 from bench.experiment import Experiment
-from bench.yaml_lines import Loc
 from energy import hardware
 from harness import models
 from harness.cell import Deployment
@@ -22,6 +21,7 @@ from harness.engines.device import accelerator
 from harness.strategy import ROLES, Bound, strategies
 from harness.types import Engine, Model, Sampling
 from perpass.errors import UserError, nearest, unknown
+from perpass.yaml_lines import Loc
 from tasks.types import Task
 
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
@@ -80,16 +80,17 @@ def _first(given: Mapping[str, Any], known: Mapping[str, Any]) -> Loc:
 
 
 def loaded_tasks(experiment: Experiment) -> list[Task]:
-    """Every task of the experiment with its data read, each once."""
+    """Every task of the experiment with its data read, entries that stand for several unfolded, each once."""
     found = []
     for i, value in enumerate(experiment.content.tasks):
         where = experiment.where("tasks", i)
         made = entry(value, where)
         with at(where):
-            task = tasks.load(made if len(made) > 1 else made["kind"])
-            if not task.problems():
-                raise UserError(f"task {task.name!r} has no problems")
-            found.append(task)
+            for spec in tasks.unfold(made):
+                task = tasks.load(spec if len(spec) > 1 else spec["kind"])
+                if not task.problems():
+                    raise UserError(f"task {task.name!r} has no problems")
+                found.append(task)
     return found
 
 

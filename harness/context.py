@@ -15,7 +15,7 @@ from harness.calls import Call, pool_key
 from harness.cell import Cell, Deployment
 from harness.fork import Fork, Path, current
 from harness.pool import NotInPool, Pools, sample_key
-from harness.types import Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
+from harness.types import Keep, Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
 from perpass.errors import PerPassError
 from perpass.identity import content_hash, seed_from
 from tasks.types import Problem, Prompt
@@ -96,20 +96,35 @@ class Context:
         """The random stream of this strand."""
         return current.get().rng
 
+    @property
+    def think(self) -> tuple[str, str]:
+        """The policy's think markers, open and close. Raises PerPassError for a model without; the need `thinking` keeps those out."""
+        if self.cell.policy.model.think is None:
+            raise PerPassError(f"model {self.cell.policy.model.name!r} has no think markers")
+        return self.cell.policy.model.think
+
     # -- calls -----------------------------------------------------------------------------------------------------------------------
     async def sample(
-        self, prompt: Prompt, n: int = 1, role: str = "policy", watch: Watch | None = None, every: int = 32, **sampling: Any
+        self,
+        prompt: Prompt,
+        n: int = 1,
+        role: str = "policy",
+        watch: Watch | None = None,
+        every: int = 32,
+        keep: Keep | None = None,
+        **sampling: Any,
     ) -> list[Sample]:
         """n completions of `prompt`, made at once. `watch(partial)` is asked after every `every` output tokens; True cuts.
 
-        Raises ValueError for n < 1 and for more than one greedy sample (they would be equal).
+        `keep(whole, first)` is asked once about each finished sample, for cuts that depend on all of it; `first(n)` needs `token_ids`. What
+        it keeps is what is charged. Raises ValueError for n < 1 and for more than one greedy sample (they would be equal).
         """
         place, drawn = self._place(role), self.cell.strategy.sampling.but(f"strategy {self.cell.strategy.name}", **sampling)
         if n < 1 or (drawn.greedy and n > 1):
             raise ValueError(f"sample(n={n}) at temperature {drawn.temperature}")
         fork = current.get()
         slots = [(fork.step(), self._position(fork, place, prompt, drawn)) for _ in range(n)]
-        made = await _together([self._complete(place, prompt, drawn, role, watch, every, *slot) for slot in slots])
+        made = await _together([self._complete(place, prompt, drawn, role, watch, every, keep, *slot) for slot in slots])
         fork.advance(max(s.usage.output for s in made), max(s.timing.last - s.timing.sent for s in made))
         return made
 
@@ -195,19 +210,20 @@ class Context:
         role: str,
         watch: Watch | None,
         every: int,
+        keep: Keep | None,
         path: Path,
         position: tuple[str, int] | None,
     ) -> Sample:
         if position is None:
             seed = self._seed(path)
             made = await self._engine(place, prompt, sampling, seed, watch, every)
-            return self._own(place, prompt, made, role, "generate", path, seed)
+            return self._own(place, prompt, made, role, "generate", path, seed, keep=keep)
         pool, index = position
         observe = self.cell.strategy.strategy.observe
         make = lambda: self._fill(place, prompt, sampling, role, pool, index)  # noqa: E731
         made, key = await self.services.pools.draw(pool, self.trial, index, observe, make)
         made = replace(made, key=key)
-        kept = cut(made, place, watch, every) if watch else made
+        kept = _kept(cut(made, place, watch, every) if watch else made, place, keep)
         self.calls.append(Call(key, path, role, "generate", place, prompt, made, kept, pooled=True))
         return kept
 
@@ -228,15 +244,17 @@ class Context:
         path: Path,
         seed: int,
         scores: tuple[Score, ...] | None = None,
+        keep: Keep | None = None,
     ) -> Sample:
         """Record a call that belongs to this attempt alone."""
         key = f"{self.attempt_key}:{'.'.join(map(str, path))}"
         made = replace(made, key=key)
-        self.calls.append(Call(key, path, role, kind, place, prompt, made, made, pooled=False))
+        kept = _kept(made, place, keep)
+        self.calls.append(Call(key, path, role, kind, place, prompt, made, kept, pooled=False))
         call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made, scores)
         self.own.append(call)
         self.services.made(call)
-        return made
+        return kept
 
     async def _engine(
         self, place: Deployment, prompt: Prompt, sampling: Sampling, seed: int, watch: Watch | None = None, every: int = 32
@@ -260,6 +278,14 @@ class Context:
                 wait = fault.retry_after if fault.retry_after is not None else self.services.backoff_s * 2**tries
                 await asyncio.sleep(wait)
         raise AssertionError("unreachable")
+
+
+def _kept(made: Sample, place: Deployment, keep: Keep | None) -> Sample:
+    """What `keep` has of a finished sample; finish `stop` where that is less than all."""
+    if keep is None:
+        return made
+    kept = keep(made, lambda length: _first(made, length, place))
+    return replace(kept, finish="stop") if len(kept.token_ids) < len(made.token_ids) else kept
 
 
 def cut(made: Sample, place: Deployment, watch: Watch, every: int) -> Sample:

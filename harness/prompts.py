@@ -6,6 +6,9 @@ from tasks.types import Prompt
 
 DIRECT_SYSTEM = "Answer the question directly. Do not return any preamble, explanation, or reasoning."
 STEP_BY_STEP = "Please reason step by step."
+SPEED_UP = "\n\nThe user cannot wait any longer. I will finish my reasoning quickly and then answer.\n\n"
+UPDATE = "\n\nThe user has just sent an update: {update} I will go on with it.\n\n"
+FINAL_ANSWER = "\n\n**Final Answer**\n"
 JUDGE = "Is the answer above correct? Reply with yes or no."
 
 

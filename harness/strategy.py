@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -14,6 +14,9 @@ from harness.types import Answer, Observe, Sampling
 from perpass.errors import UserError, unknown
 from perpass.registry import Registry
 from tasks.types import Prescribes, Task
+
+if TYPE_CHECKING:
+    from harness.cell import Cell
 
 PoolUse = Literal["full", "first stage", "no"]
 Prompting = Literal["question", "own"]
@@ -36,6 +39,7 @@ class Strategy:
     prompt  question: it samples the question's prompt and writes no other, so that the exact prompt of a protocol can stand in for it;
             own: it cannot do without prompts of its own, and is skipped on tasks that fix theirs
     requests  the kinds of problems that it can answer (`Problem.request`)
+    obstacle  for what the fields above cannot say: why it cannot run a cell, in a sentence, or None
     """
 
     name: str
@@ -49,6 +53,7 @@ class Strategy:
     function: Callable[..., Awaitable[Answer]]
     prompt: Prompting = "own"
     requests: frozenset[str] = GENERATE
+    obstacle: Callable[[Cell], str | None] | None = None
 
     @property
     def doc(self) -> str:
@@ -142,7 +147,7 @@ class Bound:
         return {"name": self.name, "version": self.strategy.version, "params": dict(self.params), "sampling": self.sampling}
 
 
-BUILTIN = tuple(f"harness.strategies.{file}" for file in ("prompting", "voting", "selection", "prescribed"))
+BUILTIN = tuple(f"harness.strategies.{file}" for file in ("prompting", "voting", "selection", "prescribed", "interruption"))
 strategies: Registry[Strategy] = Registry("strategy", "perpass.strategies", BUILTIN)
 
 
@@ -158,13 +163,13 @@ def strategy(
     fixes: Mapping[str, Any] | None = None,
     prompt: Prompting = "own",
     requests: set[str] | frozenset[str] = GENERATE,
+    obstacle: Callable[[Cell], str | None] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Answer]]], Callable[..., Awaitable[Answer]]]:
     """Register a coroutine `async def f(ctx, …) -> Answer` as a strategy. See `Strategy` for the fields."""
 
     def register(function: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
-        made = Strategy(
-            name, version, family, paper, frozenset(needs), budget, pool, fixes or {}, function, prompt=prompt, requests=frozenset(requests)
-        )
+        fixed, needed = fixes or {}, frozenset(needs)
+        made = Strategy(name, version, family, paper, needed, budget, pool, fixed, function, prompt, frozenset(requests), obstacle)
         strategies.add(name, made)
         function.__perpass__ = made  # type: ignore[attr-defined]  # lets `module:function` find the declaration
         return function

@@ -249,6 +249,8 @@ class TransportFault(PerPassError):
 
 
 Watch = Callable[[Sample], bool]
+Keep = Callable[[Sample, Callable[[int], Sample]], Sample]
+"""keep(whole, first): what is used of a finished sample, `first(n)` being its first n tokens."""
 
 
 @runtime_checkable

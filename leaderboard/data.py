@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import streamlit as st
 
 from leaderboard import charts
-from results import breakdown, compare, database, frames, report, schema
+from results import breakdown, compare, database, frames, report, rest, schema
 from results import show as stored
 from results.report import Row
 
@@ -182,6 +182,20 @@ def _positions(state: State, cell_ids: tuple[int, ...]) -> pd.DataFrame:
 def positions(cell_ids: tuple[int, ...]) -> pd.DataFrame:
     """Accuracy by position of the question (`results.breakdown.by_position`)."""
     return _positions(state(), cell_ids)
+
+
+@st.cache_data(show_spinner="Computing averages …", max_entries=16)
+def _averages(state: State, cell_ids: tuple[int, ...]) -> list[Row]:
+    engine = _opened(state[0])
+    try:
+        return rest.rows(engine, cells=frames.cells(engine, cell_ids=cell_ids))
+    finally:
+        engine.dispose()
+
+
+def averages(cell_ids: tuple[int, ...]) -> list[Row]:
+    """REST's averages over these cells (`results.rest.rows`)."""
+    return _averages(state(), cell_ids)
 
 
 @st.cache_data(show_spinner="Computing accuracy by kind of problem …", max_entries=16)

@@ -27,7 +27,7 @@ def by_position(db: Db, cell_ids: Collection[int]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = _judged(db, cell_ids)
+    frame = judged(db, cell_ids)
     rows = []
     for cell, own in frame.groupby("cell_id", sort=True):
         table = pd.DataFrame(own["outcomes"].tolist(), index=own["problem_id"])
@@ -46,7 +46,7 @@ def by_meta(db: Db, cell_ids: Collection[int], key: str, scores: Sequence[str] =
     """
     import pandas as pd
 
-    frame = _judged(db, cell_ids)
+    frame = judged(db, cell_ids)
     values = [meta.get(key) for meta in frame["meta"]]
     rows = []
     for (cell, value), own in (
@@ -79,12 +79,12 @@ def _accuracy(problems: Any, correct: Any, items: Any = None) -> dict[str, Any]:
     return {"items": sum(counts), "accuracy": float(sum(correct) / sum(counts)), "low": low, "high": high}
 
 
-def _judged(db: Db, cell_ids: Collection[int]) -> pd.DataFrame:
-    """One row per attempt with its current judgement: cell_id, problem_id, items, correct, error, outcomes, scores, meta."""
+def judged(db: Db, cell_ids: Collection[int]) -> pd.DataFrame:
+    """One row per attempt with its current judgement: attempt, cell_id, problem_id, items, correct, error, outcomes, scores, meta."""
     import pandas as pd
 
     a, j = _ATTEMPT.c, _JUDGEMENT.c
-    query = sa.select(a.cell_id, a.problem_id, j["items"], j.correct, j.error, j.outcomes, j.scores)
+    query = sa.select(a.id.label("attempt"), a.cell_id, a.problem_id, j["items"], j.correct, j.error, j.outcomes, j.scores)
     query = query.join(_JUDGEMENT, sa.and_(j.attempt_id == a.id, j.current)).where(a.cell_id.in_(sorted(int(n) for n in cell_ids)))
     with reading(db) as connection:
         frame = pd.DataFrame(connection.execute(query).all(), columns=[c.name for c in query.selected_columns])

@@ -112,6 +112,11 @@ def two(
     return pair, reason, _paired(own, other, set())[0]
 
 
+def of_attempts(own: Row, other: Row, base: pd.DataFrame, head: pd.DataFrame) -> tuple[Pair | None, str]:
+    """The same for two cells, rows of `frames.cells`, whose attempts (`report.charged`) are at hand."""
+    return _pair(own, other, base, head, set(), None)
+
+
 # --- one pair ---------------------------------------------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,23 @@ def accuracy(problems: Sequence[Sequence[Attempt]], draws: int = DRAWS, seed: in
     return float(low), float(high)
 
 
+def crossed(parts: Sequence[float], first: Sequence[int], second: Sequence[int]) -> float:
+    """Variance of the sum of `parts`, each with mean 0, that depend on each other where they share their `first` or their `second`.
+
+    Two-way clusters, each with its factor for few of them; never less than either way alone (Cameron, Gelbach and Miller 2011). As parts
+    take the influences of the observations on an estimate: the delta method.
+    """
+    import numpy as np
+
+    def one_way(clusters: Any) -> float:
+        _, at = np.unique(clusters, return_inverse=True, axis=-1)
+        sums = np.bincount(at.ravel(), weights=parts)
+        return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+
+    ways = one_way(np.asarray(first)), one_way(np.asarray(second))
+    return max(*ways, sum(ways) - one_way(np.array([first, second])))
+
+
 def _exact(sorts: Mapping[tuple[Attempt, ...], int], n: int) -> tuple[float, float] | None:
     """The quantiles over all draws, for whole counts of which every draw has the same Σ items: there, Σ correct is a sum of n independent,
     equally distributed parts, whose distribution is the n-fold convolution of that of one taken problem. None for anything else.

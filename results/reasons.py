@@ -38,6 +38,19 @@ WORDS = {str(code): text for code, text in EXPLANATIONS.items()} | {
     "problem_changed": "on problems that changed",
     "infrastructure_errors": "with infrastructure errors",
     "not_judged": "that are not judged",
+    "no_clean_cell": "its series has no cell that is the same on the clean task",
+    "no_confidence": "no confidence is stored: single samples, without log-probabilities (a best_of_n in the experiment records them)",
+    "task_missing": "its task, which would read the samples' answers, cannot be loaded here",
+    "nothing_answered": "no attempt gave an answer",
+    "all_alike": "all attempts ended alike, so nothing varies",
+    "missing_levels": "not all numbers of questions were run that the mean is over: REST's own for the task, else those of another row",
+    "uneven_levels": "its numbers of questions were run on different numbers of problems",
+    "nothing_interrupted": "no trace had thinking to cut",
+    "no_own_answer": "no whole trace came to an answer of its own",
+    "whole_not_judged": "no attempt of the series is such a whole trace alone: put cot beside it, in mode update on the base task",
+    "no_whole_right": "no whole trace was right",
+    "other_mode": "a score of another mode of interruption",
+    "no_compat_score": "not judged by REST's own grader: the base's answers are no mathematics, or `bench rejudge` has not been run",
 }
 
 

@@ -93,7 +93,7 @@ def _rows(
     for part in [cells] if common else _parts(cells):
         attempts = charged(engine, part, book, experiment)
         if common:
-            attempts = _common(attempts, cells)
+            attempts = on_common_problems(attempts, cells)
         own = measures.by_cell(attempts, part["id"])
         made += [_measured(cell, own[cell["id"]], axes) for cell in part.to_dict("records")]
     for members in _by(made, "_group").values():
@@ -140,16 +140,21 @@ def _some(found: list[Any], kind: str, name: str, known: set[str]) -> list[Any]:
 
 def charged(db: Db, cells: pd.DataFrame, book: PriceBook, experiment: str | None = None) -> pd.DataFrame:
     """The attempts of these cells with what each is charged; with `experiment` only on the problems that it asks for."""
-    ids = [int(n) for n in cells["id"]]
-    attempts = frames.attempts(db, cell_ids=ids)
-    if experiment is not None:
-        limits = {n: e[experiment].get("limit") for n, e in zip(cells["id"], cells["experiments"], strict=True)}
-        limit = attempts["cell_id"].map({n: float("inf") if x is None else x for n, x in limits.items()})
-        attempts = attempts[attempts["ordinal"] < limit]
-    ledger = frames.ledger(db, cell_ids=ids)
+    attempts = asked(db, cells, experiment)
+    ledger = frames.ledger(db, cell_ids=[int(n) for n in cells["id"]])
     ledger = ledger[ledger["attempt"].isin(attempts["attempt"])]
     found = measures.charge(attempts, ledger, cells, _model_names(db), book)
     return found.assign(all_tokens=found["prompt"] + found["output"] + found["scored"])
+
+
+def asked(db: Db, cells: pd.DataFrame, experiment: str | None = None) -> pd.DataFrame:
+    """The attempts of these cells (`frames.attempts`); with `experiment` only on the problems that it asks for."""
+    attempts = frames.attempts(db, cell_ids=[int(n) for n in cells["id"]])
+    if experiment is None:
+        return attempts
+    limits = {n: e[experiment].get("limit") for n, e in zip(cells["id"], cells["experiments"], strict=True)}
+    limit = attempts["cell_id"].map({n: float("inf") if x is None else x for n, x in limits.items()})
+    return attempts[attempts["ordinal"] < limit]
 
 
 def _model_names(db: Db) -> dict[int, str]:
@@ -157,7 +162,8 @@ def _model_names(db: Db) -> dict[int, str]:
         return dict(connection.execute(sa.select(Model.id, Model.name)).tuples().all())
 
 
-def _common(attempts: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def on_common_problems(attempts: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The attempts on the problems that all cells of their task and series have."""
     import pandas as pd
 
     kept = []

@@ -1,6 +1,7 @@
 """What is asked, and how an answer is judged. Owns Prompt, Problem and Judgement; imports no other room.
 
-`tasks.load(name_or_spec)` gives a Task, `tasks.names()` what there is. The room's modules (`tasks.answers`, …) are imported on first use.
+`tasks.load(name_or_spec)` gives a Task, `tasks.names()` what there is, `tasks.unfold(entry)` the specs that an experiment's entry stands
+for. The room's modules (`tasks.answers`, …) are imported on first use.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from tasks.registry import load, task
+from tasks.registry import load, task, unfold
 from tasks.registry import tasks as _registry
 from tasks.types import Judgement, Outcome, Problem, Prompt, Reply, Task, Turn
 
-__all__ = ["Judgement", "Outcome", "Problem", "Prompt", "Reply", "Task", "Turn", "load", "names", "task"]
+__all__ = ["Judgement", "Outcome", "Problem", "Prompt", "Reply", "Task", "Turn", "load", "names", "task", "unfold"]
 
 
 def names() -> list[str]:

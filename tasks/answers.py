@@ -2,7 +2,8 @@ r"""Answers: finding them in a reply, bringing them to one form, and deciding wh
 
 Comparison goes exact → canonical form → number → Math-Verify (in killable processes). Model text is never evaluated as code.
 Graders are named: `default`, `number` (the same without Math-Verify, for tasks whose answers are numbers), `exact`
-(the marked string itself) and `state` (a string or a list of strings, whatever brackets and quotes stand around them).
+(the marked string itself), `state` (a string or a list of strings, whatever brackets and quotes stand around them) and `rest-compat`
+(Math-Verify as REST's evaluator calls it).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from perpass.errors import unknown
 from tasks import extraction, verify
-from tasks.extraction import explicitly_marked, extract_last_number, extract_marked, in_words, without_thinking
+from tasks.extraction import explicitly_marked, extract_last_number, extract_marked, in_words, rest_boxes, without_thinking
 from tasks.normal import canonical, in_base, is_words, listed, shape, tidy
 from tasks.numbers import agree, number
 
@@ -38,13 +39,14 @@ class Grader:
     """A way of comparing. `version` is raised by hand when any pair would be decided otherwise.
 
     `strict`: only the very same `form` is right, by default the stripped string. `algebra`: Math-Verify decides what text and numbers
-    leave open.
+    leave open. `how` it is asked; other than `answers`, it decides everything, and what it takes for an answer is a whole box.
     """
 
     name: str
     version: int
     strict: bool = False
     algebra: bool = False
+    how: verify.How = "answers"
     form: Callable[[str], str] = str.strip
 
     @property
@@ -54,12 +56,18 @@ class Grader:
 
     def decide(self, gold: str, answer: str) -> bool | None:
         """The verdict on an extracted answer as far as text and numbers go; None where it is Math-Verify's to say."""
+        if self.how != "answers":
+            return None
         if gold.strip() == answer.strip():
             return bool(gold.strip())
         if self.strict:
             return self.form(gold) == self.form(answer) != ""
         verdict = _decide(gold, answer)
         return False if verdict is None and not self.algebra else verdict
+
+    def asked(self, gold: str, answer: str) -> tuple[str, str]:
+        """What Math-Verify is asked about a gold and an extracted answer."""
+        return (tidy(gold), tidy(answer)) if self.how == "answers" else (gold, boxed(answer))
 
 
 GRADERS = {
@@ -69,6 +77,7 @@ GRADERS = {
         Grader("number", version=1),
         Grader("exact", version=1, strict=True),
         Grader("state", version=1, strict=True, form=listed),
+        Grader("rest-compat", version=1, algebra=True, how="rest"),
     )
 }
 
@@ -105,18 +114,19 @@ def equivalent(gold: str, answer: str, grader: str = "default") -> bool:
     Raises UserError for an unknown grader, and where Math-Verify is needed but not installed.
     """
     chosen = _grader(grader)
-    found = _in_reply(gold, answer)
+    found = _in_reply(gold, answer) if chosen.how == "answers" else _first_box(answer)
     verdict = False if found is None else chosen.decide(gold, found)
     if verdict is None and found is not None:
-        return verify.verify_sync(tidy(gold), tidy(found))
+        return verify.verify_sync(*chosen.asked(gold, found), chosen.how)
     return bool(verdict)
 
 
 async def matches(gold: str, answer: str | None, grader: str = "default") -> bool:
     """Whether an extracted answer is right; None never is. Raises UserError for an unknown grader."""
-    verdict = False if answer is None else _grader(grader).decide(gold, answer)
+    chosen = _grader(grader)
+    verdict = False if answer is None else chosen.decide(gold, answer)
     if verdict is None and answer is not None:
-        return await verify.verify(tidy(gold), tidy(answer))
+        return await verify.check(*chosen.asked(gold, answer), chosen.how)
     return bool(verdict)
 
 
@@ -132,6 +142,18 @@ def _in_reply(gold: str, text: str) -> str | None:
     if number(tidy(gold)) is not None and number(tidy(text)) is None and _is_prose(text):
         return extract_last_number(text)
     return text or None
+
+
+def boxed(answer: str | None) -> str:
+    """What was extracted, or None, as the box that REST's evaluator looks at; a box is one already."""
+    return answer if answer is not None and answer.startswith("\\boxed") else f"\\boxed{{{answer}}}"
+
+
+def _first_box(text: str) -> str | None:
+    """REST's answer in a whole reply, a box; a bare answer as it is. None for prose without a box, which REST never takes."""
+    if "\\boxed" not in text:
+        return None if _is_prose(text) else text
+    return rest_boxes(text, 1)[0]
 
 
 def _is_prose(text: str) -> bool:
@@ -163,6 +185,9 @@ def _decide_keys(a: str, b: str) -> bool | None:
             return numeral[0] == other
     if {shape(a), shape(b)} == {"tuple", "set"}:
         return False
+    for one, other in ((a, b), (b, a)):
+        if number(one) is not None and (shape(other) == "tuple" or r"\begin" in other):
+            return False  # a point, an interval or a matrix is no number
     if is_words(a) or is_words(b) or max(len(a), len(b)) > verify.LONGEST:
         return False
     return None

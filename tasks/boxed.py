@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks import answers, verify
-from tasks.order import stratified
+from tasks.loaded import Load, LoadedTask
 from tasks.types import Ask, Judgement, Outcome, Problem, Reply
 
 ANSWER_FORMAT = r"Put your final answer within \boxed{}."
 
-Load = Callable[[], tuple[Sequence[Problem], str]]
 
+class BoxedTask(LoadedTask):
+    """A Task over problems with one gold answer each, given as text; for `load` see LoadedTask.
 
-class BoxedTask:
-    """A Task over problems with one gold answer each, given as text.
-
-    `load` returns the problems in any order, and their revision; it is called once, on first use. `numeric` says that every answer is a
-    number, so that the last number of a reply without a marked answer counts. A problem's stratum is its `meta["category"]`.
+    `numeric` says that every answer is a number, so that the last number of a reply without a marked answer counts.
     """
 
-    items = 1
-
     def __init__(self, *, name: str, version: int, spec: Mapping[str, Any], load: Load, numeric: bool, grader: str = "default"):
-        self.name = name
-        self.version = version
-        self.spec: Mapping[str, Any] = dict(spec)
+        super().__init__(name=name, version=version, spec=spec, load=load)
         self.numeric = numeric
-        self._load = load
-        self._loaded: tuple[Sequence[Problem], str] | None = None
         self._use(grader)
 
     def _use(self, grader: str) -> None:
@@ -45,22 +36,6 @@ class BoxedTask:
         other = copy.copy(self)
         other._use(grader)
         return other
-
-    def _table(self) -> tuple[Sequence[Problem], str]:
-        if self._loaded is None:
-            problems, revision = self._load()
-            ordered = stratified(problems, key=lambda p: p.key, category=lambda p: p.meta.get("category", ""), seed=self.name)
-            self._loaded = (tuple(ordered), revision)
-        return self._loaded
-
-    @property
-    def revision(self) -> str:
-        """The revision of the data; reads them on first use. Raises UserError where they are missing."""
-        return self._table()[1]
-
-    def problems(self) -> Sequence[Problem]:
-        """All problems in the task's fixed order. Raises UserError where the data are missing or malformed."""
-        return self._table()[0]
 
     def extract(self, text: str) -> tuple[str | None, ...]:
         """The answer in a reply by the default extractor, as it is written there; None where there is none."""

@@ -156,14 +156,15 @@ def _from_file(path: Path, name: str, mtime_ns: int, size: int) -> Table:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    places = _json_lines(path, text) if path.suffix == ".jsonl" else _json_document(path, text)
+    places = json_lines(path, text) if path.suffix == ".jsonl" else json_document(path, text)
     rows = [_checked(row, source, place) for place, row in places]
     if not rows:
         raise UserError(f"{path}: holds no rows, expected {source.rows}")
     return Table(rows, source.revision if fingerprint(rows) == source.fingerprint else "local-" + fingerprint(rows)[:12])
 
 
-def _json_lines(path: Path, text: str) -> list[tuple[str, Any]]:
+def json_lines(path: Path, text: str) -> list[tuple[str, Any]]:
+    """The values of a file of JSON lines with their places; blank lines are passed over. Raises UserError with the line."""
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -175,8 +176,8 @@ def _json_lines(path: Path, text: str) -> list[tuple[str, Any]]:
     return found
 
 
-def _json_document(path: Path, text: str) -> list[tuple[str, Any]]:
-    """A list of rows, or an object of rows by index, in the file's order."""
+def json_document(path: Path, text: str) -> list[tuple[str, Any]]:
+    """A list of rows, or an object of rows by index, in the file's order, with their places. Raises UserError."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -209,8 +210,17 @@ def fingerprint(rows: Sequence[Mapping[str, str]]) -> str:
 @lru_cache(maxsize=16)
 def _from_hub(name: str, source: Source) -> Table:
     instead = f"set PERPASS_DATA to a folder that holds {source.local}"
+    table = from_hub(source, instead)
+    rows = [_checked(row, source, place) for place, row in table]
+    if len(rows) != source.rows:
+        raise UserError(f"{source.hub} at revision {source.revision[:12]} has {len(rows)} rows, expected {source.rows}; {instead}")
+    return Table(rows, source.revision)
+
+
+def from_hub(source: Source, instead: str) -> list[tuple[str, Any]]:
+    """The rows of a source on the hub, unchecked, with their places. Raises UserError: why they cannot be had, and what else to do."""
     try:
-        table = _downloaded(source)
+        return _downloaded(source)
     except ImportError as error:
         raise UserError(f"loading {source.hub} needs datasets: pip install 'perpass[tasks]', or {instead}") from error
     except UserError:
@@ -218,19 +228,14 @@ def _from_hub(name: str, source: Source) -> Table:
     except Exception as error:  # the hub's client raises many kinds: no network, no such revision, gated, disk full
         why = " ".join(str(error).split())[:200]
         raise UserError(f"cannot load {source.hub} at revision {source.revision[:12]} from the hub ({why}); {instead}") from error
-    rows = [_checked(row, source, place) for place, row in table]
-    if len(rows) != source.rows:
-        raise UserError(f"{source.hub} at revision {source.revision[:12]} has {len(rows)} rows, expected {source.rows}; {instead}")
-    return Table(rows, source.revision)
 
 
 def _downloaded(source: Source) -> list[tuple[str, Any]]:
-    """Rows with their places."""
     if source.file is not None:
         from huggingface_hub import hf_hub_download
 
         path = Path(hf_hub_download(source.hub, source.file, repo_type="dataset", revision=source.revision))
-        return _json_lines(path, path.read_text(encoding="utf-8"))
+        return json_lines(path, path.read_text(encoding="utf-8"))
     import datasets
 
     table = datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)

@@ -55,7 +55,7 @@ def in_words(text: str) -> str | None:
 
 
 def boxes(text: str) -> list[str]:
-    r"""The contents of all outermost `\boxed{}` of a text in order, stripped, up to the first that is never closed (REST's extraction)."""
+    r"""The contents of all outermost `\boxed{}` of a text in order, stripped, up to the first that is never closed."""
     found: list[tuple[str, int]] = []
     for match in re.finditer(r"\\boxed\{", text):
         if found and match.start() < found[-1][1]:  # inside the one before
@@ -65,6 +65,33 @@ def boxes(text: str) -> list[str]:
             break
         found.append((text[match.end() : end].strip(), end))
     return [content for content, _ in found]
+
+
+def rest_boxes(text: str, count: int) -> list[str]:
+    r"""The first `count` boxes of a whole reply, each from its `\boxed` to its closing brace, as REST's own extraction takes them.
+
+    Those that are missing are `\boxed{None}`. Unlike `boxes` behind `without_thinking`, it reads what stands before a thought and in one
+    that never ends, and takes `\boxed {x}`. Source: `split_boxed_content` of opendatalab/REST (Apache-2.0).
+    """
+    text = _without_thoughts(text) if "<think>" in text else text.rpartition("</think>")[2]
+    found: list[str] = []
+    start = text.find("\\boxed")
+    while start >= 0 and len(found) < count:
+        end = _closing(text, start, 0)
+        if end is None:
+            break
+        found.append(text[start : end + 1])
+        start = text.find("\\boxed", end + 1)
+    return found + ["\\boxed{None}"] * (count - len(found))
+
+
+def _without_thoughts(text: str) -> str:
+    """The text without what stands between `<think>` and the next `</think>`."""
+    kept, at = [], 0
+    while (start := text.find("<think>", at)) >= 0 and (end := text.find("</think>", start)) >= 0:
+        kept.append(text[at:start])
+        at = end + len("</think>")
+    return "".join(kept) + text[at:]
 
 
 def boxed_gold(solution: str) -> str | None:
@@ -82,12 +109,11 @@ def boxed_gold(solution: str) -> str | None:
     return None if end is None else solution[start + len(opening) : end]
 
 
-def _closing(text: str, start: int) -> int | None:
-    """Where the brace that is open at `start` is closed."""
-    depth = 1
+def _closing(text: str, start: int, depth: int = 1) -> int | None:
+    """Where the outermost of the braces that are open at `start`, or open next where none is, is closed."""
     for match in re.compile(r"[{}]").finditer(text, start):
         depth += 1 if match[0] == "{" else -1
-        if depth == 0:
+        if depth == 0 and match[0] == "}":
             return match.start()
     return None
 

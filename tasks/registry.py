@@ -6,10 +6,12 @@ defaults say what is valid. The spec that identifies a task is `{"kind": name, *
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import itertools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from perpass.errors import UserError, nearest
@@ -22,18 +24,27 @@ F = TypeVar("F", bound=Factory)
 BUILTIN = tuple(
     f"tasks.{file}"
     for file in (
+        "abstention",
         "arithmetic",
+        "bin_packing",
+        "blocksworld",
         "competitions",
+        "countdown",
+        "custom",
         "gsm8k",
         "gsm8k_lmeval",
         "hendrycks",
         "lmeval",
+        "logic",
         "math500",
         "minerva",
         "procbench.task",
         "rest",
+        "stress",
+        "updated",
     )
 )
+CUSTOM = "custom"
 BRIDGE = "lm-eval"
 """`lm-eval:NAME` is short for `{kind: lm-eval, name: NAME}`."""
 tasks: Registry[Factory] = Registry("task", "perpass.tasks", builtin=BUILTIN)
@@ -54,15 +65,10 @@ def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UserError naming the task, the parameter, what was expected and the nearest valid parameter.
     """
-    factory = tasks.get(kind)
-    known = inspect.signature(factory).parameters
-    hints = _hints(factory)
     for name, value in given.items():
-        if name not in known:
-            raise UserError(f"task {kind!r} has no parameter {name!r}; " + _suggest(name, list(known)))
-        expected = hints.get(name, Any)
-        if not _fits(value, expected):
-            raise UserError(f"task {kind!r}: {name} is {value!r}, expected {describe(expected)}")
+        check(kind, name, value)
+    factory = tasks.get(kind)
+    known, hints = inspect.signature(factory).parameters, _hints(factory)
     full = {}
     for name, parameter in known.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
@@ -71,8 +77,19 @@ def complete(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
+def check(kind: str, name: str, value: Any) -> None:
+    """Whether the factory of `kind` takes `value` as its parameter `name`. Raises UserError as `complete` does."""
+    factory = tasks.get(kind)
+    known = inspect.signature(factory).parameters
+    if name not in known:
+        raise UserError(f"task {kind!r} has no parameter {name!r}; " + _suggest(name, list(known)))
+    expected = _hints(factory).get(name, Any)
+    if not _fits(value, expected):
+        raise UserError(f"task {kind!r}: {name} is {value!r}, expected {describe(expected)}")
+
+
 def load(spec: str | Mapping[str, Any]) -> Task:
-    """The task named by `spec`: a name, or a mapping `{kind: name, **parameters}`.
+    """The task named by `spec`: a name, or a mapping `{kind: name, **parameters}`. A name that ends in .yaml is a file: see tasks.custom.
 
     Raises UserError for an unknown name, an unknown, missing or ill-typed parameter, missing local data, or a missing package.
     """
@@ -87,8 +104,37 @@ def load(spec: str | Mapping[str, Any]) -> Task:
             raise UserError(f"a task is a name or a mapping with the key 'kind', got {dict(spec)!r}")
     else:
         raise UserError(f"a task is a name or a mapping with the key 'kind', got {spec!r}")
+    if _is_file(kind):
+        made: Task = importlib.import_module("tasks.custom").from_file(kind, given)
+        return made
     factory = tasks.get(kind)
     return factory(**complete(kind, given))
+
+
+def unfold(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The specs of the tasks that an experiment's entry stands for, mostly one: `{kind: rest, base: gsm8k, s: [1, 3]}` is two.
+
+    A list as the value of a parameter that takes a single one makes a grid; a factory's own `unfold` reads its shorthands first. Values
+    that are wrong are left as they are, for `load` to say so. Raises UserError for an unknown name.
+    """
+    if len(spec) == 1:
+        return [dict(spec)]
+    factory = tasks.get(CUSTOM if _is_file(str(spec["kind"])) else str(spec["kind"]))
+    own = getattr(factory, "unfold", None)
+    made = own(spec) if own is not None else [dict(spec)]
+    hints = _hints(factory)
+    axes = {name for name, expected in hints.items() if not _fits([], expected)}
+    return [one for given in made for one in _grid(given, axes)]
+
+
+def _is_file(kind: str) -> bool:
+    return kind.endswith((".yaml", ".yml"))
+
+
+def _grid(given: Mapping[str, Any], axes: Collection[str]) -> Iterator[dict[str, Any]]:
+    values = [value if name in axes and isinstance(value, list) and value else [value] for name, value in given.items()]
+    for chosen in itertools.product(*values):
+        yield dict(zip(given, chosen, strict=True))
 
 
 def _suggest(name: str, known: list[str]) -> str:

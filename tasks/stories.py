@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ LARGEST = 999
 OPERAND = 50
 FACTORS = range(2, 10)
 TEST_SHARE = 10  # one expression in ten is kept for testing
+PATIENCE = 500  # draws of new numbers before one number more is changed
 
 APPLY: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
@@ -39,6 +41,11 @@ class Chain:
     def answer(self) -> int:
         """The last running value."""
         return self.values[-1]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The start and the operands, in the order in which a story tells them."""
+        return (self.start, *(operand for _, operand in self.steps))
 
     @property
     def expression(self) -> str:
@@ -73,6 +80,41 @@ def draw_chain(rng: random.Random, operations: int) -> Chain:
     return Chain(start, tuple(steps))
 
 
+def continued(rng: random.Random, chain: Chain) -> Chain:
+    """The chain with one operation more; on the same side of the split, unless no operation leads there. Equal for equal `rng` states."""
+    found = [Chain(chain.start, (*chain.steps, (sign, operand))) for sign in APPLY for operand in operands(chain.answer, sign)]
+    return rng.choice([made for made in found if made.held_out == chain.held_out] or found)
+
+
+def renumbered(rng: random.Random, chain: Chain, share: float) -> Chain:
+    """The same operations with a share of the numbers, at least one, replaced by others: feasible, and on the same side of the split.
+
+    Where so few new numbers are never feasible, one more is changed. Equal for equal `rng` states.
+    """
+    count = max(1, round(share * len(chain.numbers)))
+    for tries in itertools.count(1):
+        made = _redrawn(rng, chain, set(rng.sample(range(len(chain.numbers)), count)))
+        if made is not None and made.held_out == chain.held_out:
+            return made
+        if tries % PATIENCE == 0:
+            count = min(count + 1, len(chain.numbers))
+    raise AssertionError("unreachable")
+
+
+def _redrawn(rng: random.Random, chain: Chain, places: set[int]) -> Chain | None:
+    """The chain with another number at each of `places` (0: the start); None where the others do not fit any more."""
+    start = value = rng.choice([n for n in range(2, OPERAND + 1) if n != chain.start]) if 0 in places else chain.start
+    steps = []
+    for place, (sign, operand) in enumerate(chain.steps, 1):
+        fit = operands(value, sign)
+        choices = [k for k in fit if k != operand] if place in places else [k for k in (operand,) if k in fit]
+        if not choices:
+            return None
+        steps.append((sign, rng.choice(choices)))
+        value = APPLY[sign](value, steps[-1][1])
+    return Chain(start, tuple(steps))
+
+
 def solution(chain: Chain) -> str:
     """The step-by-step text: one line per operation, then the answer in a box."""
     values = chain.values
@@ -83,6 +125,15 @@ def solution(chain: Chain) -> str:
 def boxed(value: int | str) -> str:
     """The final answer as the answer format asks for it."""
     return f"\\boxed{{{value}}}"
+
+
+LATER: Mapping[str, str] = {
+    "+": "after that, the number went up by {n}.",
+    "-": "after that, the number went down by {n}.",
+    "*": "after that, the number was multiplied by {n}.",
+    "/": "after that, the number was divided by {n}.",
+}
+"""One operation more, whatever the story is about."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ class Problem:
     `key` is the source's own id, or split/row in the source file: equal from hub and local data, independent of shuffle and limit.
     `gold` holds one reference answer per item. `fixed` is a protocol's exact prompt.
 
-    `request`: generate: one reply is judged; replies: several are, together; choice and loglikelihood: each pair of `scored`, a prompt and
+    `request`: generate: one reply is judged; update: one is, that took in `meta["update"]`, which arrives while it reasons and decides the
+    gold answers; replies: several are judged together; choice and loglikelihood: each pair of `scored`, a prompt and
     a text after it, is scored by teacher forcing and nothing is generated. Reply.text is then a JSON list: of the replies, or of pairs
     [log-probability in nats, whether greedy decoding would have written the text (null: not known)].
     """
@@ -69,7 +70,7 @@ class Problem:
     answer_format: str
     gold: tuple[Any, ...]
     fixed: Prompt | None = None
-    request: Literal["generate", "replies", "choice", "loglikelihood"] = "generate"
+    request: Literal["generate", "update", "replies", "choice", "loglikelihood"] = "generate"
     scored: tuple[tuple[Prompt, str], ...] = ()
     meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -38,9 +38,10 @@ _CHILD = Path(__file__).with_name("verify_child.py")
 
 log = logging.getLogger(__name__)
 Pairs = tuple[tuple[str, str], ...]
-How = Literal["answers", "replies", "difference"]
+How = Literal["answers", "replies", "difference", "rest"]
 """answers: two answers in LaTeX, by Math-Verify. replies: a whole solution and a whole reply, by Math-Verify's own extraction. difference:
-two expressions in LaTeX, by sympy's parser, equal where their difference simplifies to 0."""
+two expressions in LaTeX, by sympy's parser, equal where their difference simplifies to 0. rest: an answer in LaTeX and a whole
+`\\boxed{}`, by Math-Verify as REST calls it."""
 
 
 def require(what: str) -> None:
@@ -255,9 +256,9 @@ async def check(gold: str, answer: str, how: How) -> bool:
     return bool(await _pool.any_equivalent_async(((gold, answer),), how))
 
 
-def verify_sync(gold: str, answer: str) -> bool:
-    """`verify` for code without an event loop; blocks at most the limit."""
-    return bool(_pool.any_equivalent(((gold, answer),)))
+def verify_sync(gold: str, answer: str, how: How = "answers") -> bool:
+    """`verify` or `check` for code without an event loop; blocks at most the limit."""
+    return bool(_pool.any_equivalent(((gold, answer),), how))
 
 
 async def same(a: str, b: str) -> bool:

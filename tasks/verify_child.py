@@ -59,6 +59,30 @@ def _replies(gold: str, answer: str) -> bool:
     return bool(verify(gold=parse(gold, parsing_timeout=None), target=parse(answer, parsing_timeout=None), timeout_seconds=None))
 
 
+@lru_cache(maxsize=1024)
+def _rest_gold(text: str) -> Any:
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+    wanted = [LatexExtractionConfig(), ExprExtractionConfig()]
+    return parse(f"${text}$", extraction_config=wanted, extraction_mode="first_match", parsing_timeout=None)
+
+
+def _rest(gold: str, box: str) -> bool:
+    r"""An answer in LaTeX and a whole `\boxed{}`, as REST's evaluator has it: malformed operators are not repaired, and the arguments stand
+    against Math-Verify's documented order, the answer in the place of the gold. A gold answer that cannot be parsed makes no reply right.
+    """
+    from latex2sympy2_extended import NormalizationConfig
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    parsed = _rest_gold(gold)
+    if not parsed:
+        return False
+    how = NormalizationConfig(nits=False, malformed_operators=False, basic_latex=True, equations=True, boxed="all", units=True)
+    wanted = [LatexExtractionConfig(normalization_config=how, boxed_match_priority=0, try_extract_without_anchor=False)]
+    answer = parse(box, extraction_config=wanted, extraction_mode="first_match", parsing_timeout=None)
+    return bool(verify(answer, parsed, timeout_seconds=None))
+
+
 def _difference(gold: str, answer: str) -> bool:
     """Two LaTeX expressions whose difference sympy simplifies to 0, as Minerva's `exact_match` has it."""
     import sympy
@@ -67,7 +91,7 @@ def _difference(gold: str, answer: str) -> bool:
     return bool(sympy.simplify(parse_latex(gold) - parse_latex(answer)) == 0)
 
 
-HOW: dict[str, Callable[[str, str], bool]] = {"answers": _answers, "replies": _replies, "difference": _difference}
+HOW: dict[str, Callable[[str, str], bool]] = {"answers": _answers, "replies": _replies, "difference": _difference, "rest": _rest}
 
 
 def _any_equivalent(how: str, pairs: list[list[str]]) -> tuple[bool, str]:

@@ -22,12 +22,13 @@ def say_skipped(plan: Plan) -> None:
 def table(plan: Plan, db: str | None) -> list[dict[str, Any]]:
     """Show the plan's cells as `bench report` does; returns their rows."""
     from bench import published, stored
-    from bench.commands import output
+    from bench.commands import beneath, output
     from results import table as tables
 
     rows = stored.rows(plan, db)
     if rows:
         print(tables.render(rows, drawn=True, colour=output.colour()))
+        beneath.say(beneath.found(db, rows, experiment=plan.experiment.name, series=plan.series), "table")
         if found := published.published(plan.experiment):
             against_published(found, rows, published.stored(rows, db))
     return rows

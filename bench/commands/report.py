@@ -29,7 +29,7 @@ def report(
     `--series all` shows every series.
     """
     from bench import published, stored
-    from bench.commands import closing, following, options, output
+    from bench.commands import beneath, closing, following, options, output
     from perpass.errors import UserError
     from results import database
     from results import report as reports
@@ -46,7 +46,10 @@ def report(
     if found:
         keys = published.stored(rows, db)
         rows = [row | {"published": [one.row() for one in published.beside(found, keys[row["cell"]])]} for row in rows]
+    below = beneath.found(db, rows, experiment=name, series=series, task=task, common=common)
+    rows = beneath.merged(rows, below)
     print(tables.render(rows, format, drawn=True, colour=output.colour()))
+    beneath.say(below, format)
     if found and format in {"table", "markdown"}:
         closing.against_published(found, rows, keys, format)
     if format != "table":

@@ -11,6 +11,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.engines import engine
@@ -46,9 +47,23 @@ def boxed_digit(prompt: Prompt, sampling: Sampling, seed: int) -> str:
     return "so " * draw.randint(1, 12) + f"\\boxed{{{digit}}}"
 
 
+def thoughtful(think: tuple[str, str]) -> Script:
+    """`boxed_digit` of a thinking model: the box behind the end marker, all else before it. What a prompt leaves open is gone on with."""
+
+    def thinking(prompt: Prompt, sampling: Sampling, seed: int) -> str:
+        (begin, end), box = think, "\\boxed{"
+        thought, _, answer = boxed_digit(prompt, sampling, seed).rpartition(box)
+        answer = answer if prompt.prefix.endswith(box) else box + answer
+        if end in prompt.prefix:
+            return answer
+        return ("" if begin in prompt.prefix else begin) + thought + end + answer
+
+    return thinking
+
+
 @engine("scripted")
 class ScriptedEngine:
-    """Replies by `script(prompt, sampling, seed)`.
+    """Replies by `script(prompt, sampling, seed)`; the default is `boxed_digit`, `thoughtful` for a model with think markers.
 
     latency  (low, high) seconds that a call takes, drawn at random outside every seed: it must never change an answer
     faults   share of calls that fail with a TransportFault first, likewise
@@ -61,7 +76,7 @@ class ScriptedEngine:
     def __init__(
         self,
         model: Model | None = None,
-        script: Script = boxed_digit,
+        script: Script | None = None,
         *,
         latency: Sequence[float] = (0.0, 0.0),
         faults: float = 0.0,
@@ -73,7 +88,10 @@ class ScriptedEngine:
         if not 0 <= faults < 1:
             raise UserError(f"engine scripted: faults must be a share in [0, 1), not {faults!r}")
         self.model = model or Model("scripted", "1", "none", context=context)
-        self.script, self.context = script, context
+        self.script = script or (thoughtful(self.model.think) if self.model.think else boxed_digit)
+        self.context = context
+        able = type(self).capabilities
+        self.capabilities = replace(able, thinking=able.thinking and self.model.think is not None)
         self._latency, self._faults = low_high, faults
         self._weather = random.Random()  # latency and faults are the world's, not the experiment's
         self._used = Usage()
@@ -118,8 +136,19 @@ class ScriptedEngine:
                     ids, finish = ids[:length], "stop"
                     break
         sample = self._sample(ids, finish, asked, sent, seed, observe)
+        sample = replace(sample, usage=replace(sample.usage, reasoning=self._reasoning(prompt.prefix, ids)))
         self._used += sample.usage
         return sample
+
+    def _reasoning(self, prefix: str, ids: list[int]) -> int:
+        """How many of the generated tokens lie inside the think markers, these included. An answer begins with its thought."""
+        if self.model.think is None:
+            return 0
+        begin, end = self.model.think
+        text = self.text(ids)
+        if not text.startswith(begin) and prefix.rfind(begin) <= prefix.rfind(end):
+            return 0
+        return len((text.partition(end)[0] + end).encode()) if end in text else len(ids)
 
     async def logprob(self, prompt: Prompt, text: str) -> Scored:
         sent = time.time()

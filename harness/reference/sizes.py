@@ -25,8 +25,8 @@ class Size:
 
 SIZES = {
     "nano": Size(hidden=96, heads=3, layers=3, intermediate=192, learning_rate=5e-3, steps=10_000, batch_tokens=4096),
-    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=4e-3, steps=12_000, batch_tokens=4096),
-    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=3e-3, steps=12_500, batch_tokens=4096),
+    "micro": Size(hidden=160, heads=5, layers=4, intermediate=320, learning_rate=4e-3, steps=8_500, batch_tokens=4096),
+    "mini": Size(hidden=256, heads=8, layers=4, intermediate=512, learning_rate=3e-3, steps=9_500, batch_tokens=4096),
 }
 
 

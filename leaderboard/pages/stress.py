@@ -1,4 +1,4 @@
-"""Several questions in one prompt: accuracy by their number, and by the position of a question."""
+"""Several questions in one prompt: REST's averages, accuracy by their number, and by the position of a question."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from leaderboard import charts, data, links, picking, words
 from perpass.identity import content_hash
+from results import rest_text
 from results.wording import listed
 
 KIND = "rest"
@@ -23,19 +24,32 @@ def page() -> None:
         return
     series = picking.series(found)
     found = found[found["series"] == series]
-    found = found.assign(base=[content_hash(spec["base"]) for spec in found["spec"]], s=[spec["s"] for spec in found["spec"]])
+    asked = [content_hash({name: value for name, value in spec.items() if name != "s"}) for spec in found["spec"]]
+    found = found.assign(base=asked, s=[spec["s"] for spec in found["spec"]])
     bases = {b: _base(spec) for b, spec in zip(found["base"], found["spec"], strict=True)}
     base = links.choose("Base task", list(bases), "base", format_func=lambda b: bases[b])
     found = found[found["base"] == base]
     rows = {row["cell"]: row for task in sorted(set(found["task"])) for row in data.rows(series, task)}
+    averages = data.averages(tuple(sorted(int(n) for n in found["id"])))
     found = picking.lines(found, rows, "Lines")
+    _averages([row for row in averages if {level["cell"] for level in row["levels"]} & set(found["cell"])])
     _by_number(found, rows)
     _by_position(found)
 
 
 def _base(spec: dict[str, Any]) -> str:
     base = spec["base"]
-    return str(base.get("kind", "?")) if isinstance(base, dict) else str(base)
+    name = str(base.get("kind", "?")) if isinstance(base, dict) else str(base)
+    return f"{name}, {spec['prompt']} prompt" if spec.get("prompt", "open") != "open" else name
+
+
+def _averages(rows: list[Any]) -> None:
+    import pandas as pd
+
+    st.markdown("#### One question and several")
+    st.dataframe(pd.DataFrame(rest_text.lines(rows)).drop(columns="task"), hide_index=True, key="averages")
+    for note in rest_text.notes(rows):
+        st.caption(words.markdown(note))
 
 
 def _by_number(found: Any, rows: dict[str, Any]) -> None:

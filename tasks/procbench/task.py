@@ -41,6 +41,8 @@ class ProcBench(BoxedTask):
     all states (ours). Raises UserError for a bad value or missing data.
     """
 
+    literal = True  # every letter of a question's data counts: see tasks.stress
+
     def __init__(
         self,
         source: Literal["official", "generated"] = "official",

@@ -155,6 +155,30 @@ def test_what_a_task_asks_for_is_done_by_the_strategies_that_do_it() -> None:
         del tasks._found["prescribed"]
 
 
+def test_an_interruption_needs_a_thought_and_an_update_a_task_that_has_one() -> None:
+    thinks = {"id": "perpass/nano", "think": ["<think>", "</think>"]}
+    asked = {
+        "engines": ["scripted"],
+        "tasks": ["arithmetic", "updated"],
+        "strategies": ["cot", {"kind": "interruption", "mode": ["soft", "update"]}],
+    }
+    made = build(models=[thinks], **asked)
+    assert [(c.task.name, c.strategy.label) for c in made.cells] == [
+        ("arithmetic", "cot"),
+        ("arithmetic", "interruption(mode=soft)"),
+        ("updated", "interruption(mode=update)"),
+    ]
+    assert [skipped.reason for skipped in made.skipped] == [
+        "interruption(mode=update) needs problems with an update; task arithmetic has none, {kind: updated, base: arithmetic} does",
+        "strategy cot does not do what task updated asks for; interruption(mode=update) does",
+        "task updated is about an update, which interruption(mode=soft) does not tell; interruption(mode=update) does",
+    ]
+    needs = "strategy interruption needs thinking, which engine scripted does not offer"
+    assert needs in {skipped.reason for skipped in build(models=["perpass/nano"], **asked).skipped}
+    live = build(models=[thinks], **asked, mode="live", concurrency=[4]).skipped
+    assert sum("run it pooled" in skipped.reason for skipped in live) == 4
+
+
 def test_sampling_entry_over_definition_over_experiment() -> None:
     made = build(strategies=["direct", {"kind": "direct", "temperature": 0.5}, "cot"], sampling={"temperature": 0.3, "max_tokens": 9})
     assert [c.strategy.sampling.temperature for c in made.cells] == [0.0, 0.5, 0.3]

@@ -16,7 +16,7 @@ from harness.attempt import Judged, ledger
 from harness.prompts import as_text
 from harness.strategy import strategies
 from harness.testing import ScriptedEngine, attempt_alone
-from harness.types import Usage
+from harness.types import Model, Usage
 from tests.harness.digits import Digits, cell, place
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,10 +28,16 @@ def arguments(name: str) -> dict[str, Any]:
     return {budget: 4} if isinstance(budget, str) else {}
 
 
-def trace(name: str, engine: ScriptedEngine, problem: int = 0, trial: int = 0) -> dict[str, Any]:
+def engine(name: str, **weather: Any) -> ScriptedEngine:
+    """With think markers for the strategies that need them."""
+    thinks = "thinking" in strategies.get(name).needs
+    return ScriptedEngine(Model("scripted", "1", "none", context=100_000, think=("<think>", "</think>")) if thinks else None, **weather)
+
+
+def trace(name: str, on: ScriptedEngine, problem: int = 0, trial: int = 0) -> dict[str, Any]:
     """One attempt as plain data: calls in program order, answer, ledger, clock. Nothing in it depends on time."""
     request = "generate" if "generate" in strategies.get(name).requests else min(strategies.get(name).requests)
-    c = cell(name, place(engine), Digits(request=request), **arguments(name))
+    c = cell(name, place(on), Digits(request=request), **arguments(name))
     judged, made = asyncio.run(attempt_alone(c, c.problems[problem], trial))
     seeds = {m.key: m.seed for m in made}
     return {
@@ -66,7 +72,7 @@ def plain(usage: Usage) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_calls_are_golden(name: str) -> None:
-    found = json.loads(json.dumps(trace(name, ScriptedEngine())))
+    found = json.loads(json.dumps(trace(name, engine(name))))
     path = GOLDEN / f"{found['strategy']}.json"
     assert path.exists(), f"no golden trace of {found['strategy']}; look at the change, then run python -m tests.harness.test_golden"
     assert found == json.loads(path.read_text()), f"the calls of {name} changed: raise its version"
@@ -74,16 +80,16 @@ def test_calls_are_golden(name: str) -> None:
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_latency_and_faults_change_nothing(name: str) -> None:
-    calm = [trace(name, ScriptedEngine(), problem) for problem in range(3)]
+    calm = [trace(name, engine(name), problem) for problem in range(3)]
     for _ in range(20):
-        stormy = ScriptedEngine(latency=(0.0, 0.004), faults=0.2)
+        stormy = engine(name, latency=(0.0, 0.004), faults=0.2)
         assert [trace(name, stormy, problem) for problem in range(3)] == calm
 
 
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for each in strategies.names():
-        new = trace(each, ScriptedEngine())
+        new = trace(each, engine(each))
         target = GOLDEN / f"{new['strategy']}.json"
         if not target.exists():
             target.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n")

@@ -127,6 +127,18 @@ def test_stress_counts_questions_and_positions(show: Shown, db: Path) -> None:
     assert "50.0 %" in said(show("stress")) and "questions" in said(show("stress"))
 
 
+def test_stress_begins_with_rests_averages(show: Shown, db: Path) -> None:
+    from results import rest, rest_text
+
+    app = show("stress")
+    (row,) = rest.rows(db)
+    assert row["stress"] == 0.5 and row["single"] is None  # the world has s = 2 and 3
+    (line,) = rest_text.lines([row])
+    shown = app.dataframe[0].value.to_dict("records")
+    assert shown == [{name: text for name, text in line.items() if name != "task"}]
+    assert "missing_levels" in said(app) and line["tokens per question"] == "2: 10.0 · 3: 6.67"
+
+
 def test_procedures_by_name_and_by_length(show: Shown, db: Path) -> None:
     ids = [int(n) for n in frames.cells(db, task="procbench")["id"]]
     table = breakdown.by_meta(db, ids, "procedure", ("PA",)).set_index(["procedure", "measure"])["accuracy"]

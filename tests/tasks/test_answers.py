@@ -88,6 +88,8 @@ def test_numbers_and_words_never_reach_math_verify(monkeypatch: pytest.MonkeyPat
         ("18", "$19"),
         ("east", "west"),
         ("52_8", "52_9"),
+        (r"\left( \frac{3}{2}, -13 \right)", "191"),
+        ("7", r"\begin{pmatrix} 7 \\ 1 \end{pmatrix}"),
     ]:
         answers.equivalent(gold, answer)
 
@@ -108,7 +110,8 @@ def test_matches_is_equivalent_for_extracted_answers() -> None:
 def test_no_pair_of_texts_breaks_a_decision(a: str, b: str) -> None:
     for grader in answers.GRADERS.values():
         assert grader.decide(a, b) in (True, False, None)
-        assert grader.decide(a, a) is bool(a.strip())
+        # REST's evaluator decides all by itself: to it, equal strings that it cannot parse are wrong.
+        assert grader.decide(a, a) is (None if grader.name == "rest-compat" else bool(a.strip()))
 
 
 # --- classes --------------------------------------------------------------

@@ -15,7 +15,7 @@ Loc = tuple[str | int, ...]
 
 @dataclass
 class Source:
-    """Where each value of an experiment was written: a line of a file, or a flag of the command line.
+    """Where each value of an experiment or another file was written: a line of it, or a flag of the command line.
 
     `places` maps a value's path ("strategies", 2, "n") to words such as "gsm8k.yaml:12" or "--strategy cot"; `name` stands for all else.
     """
@@ -37,10 +37,7 @@ class Source:
         self.places[loc] = place
 
 
-EXPERIMENT = "an experiment has at least models, tasks and strategies"
-
-
-def read(text: str, name: str, least: str = EXPERIMENT, example: str = "tasks: [gsm8k]") -> tuple[dict[str, Any], Source]:
+def read(text: str, name: str, least: str, example: str) -> tuple[dict[str, Any], Source]:
     """The mapping that `text` holds, and its lines; `least` and `example` say what such a file holds.
 
     Raises UserError for malformed or empty YAML, doubled keys, or no mapping.
