@@ -45,7 +45,7 @@ def test_from_the_experiment_to_the_report(bench: Bench, stressed: Path) -> None
         known = [row for row in rows if "size=12)" in row]
         assert len(rows) == 4 and len(known) == 2
         assert all("12×2" in row and {"100.0", "0.0", "<0.001"} <= set(row) for row in known)
-        assert "no_clean_cell" in text and "its series has no cell that is the same on the clean task" in text
+        assert "no_clean_cell" in text and "its series has no cell that is the same on the clean task" in " ".join(text.split())
         (cot, vote) = block(text, "abstention · arithmetic")
         # Of the problems of one to six operations two sixths each are right, not answered, and wrong.
         assert cot[:4] == ["cot", "0.75", "66.7", "50.0"] and vote[:4] == ["self_consistency(n=4)", "0.75", "66.7", "50.0"]
