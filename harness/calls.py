@@ -78,7 +78,8 @@ def charge(calls: Sequence[Call]) -> list[Usage]:
     charged = []
     for call in calls:
         usage = call.charged
-        ids = call.place.engine.tokens(call.prompt) if call.place.engine.capabilities.prefix_caching else None
+        # An only call shares nothing with an earlier one.
+        ids = call.place.engine.tokens(call.prompt) if len(calls) > 1 and call.place.engine.capabilities.prefix_caching else None
         if ids:
             trie = tries.setdefault(call.place.hash, TokenTrie())
             usage = replace(usage, cached=min(trie.shared(ids), len(ids) - 1))

@@ -8,16 +8,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+PLAIN = frozenset({str, int, float, bool})
+
 
 def canonical(value: Any) -> Any:
     """`value` as plain JSON: dataclasses and mappings become sorted objects, tuples lists. Raises TypeError for anything else."""
+    if value is None or type(value) in PLAIN:  # first, since most are: identities are made for every call
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(k): canonical(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0]))}
     if isinstance(value, (list, tuple)):
         return [canonical(v) for v in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, (str, int, float)):
         return value
     raise TypeError(f"{type(value).__name__} has no place in an identity")
 
