@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,11 +52,11 @@ def served(database: str) -> Iterator[str]:
 
 
 def pages(database: str) -> dict[str, dict[str, object]]:
-    """The pages and the parameters that show something on each: the most accurate cell, one of its wrong answers."""
+    """The pages and the parameters that show something on each: the task with most cells, its most accurate, one of its wrong answers."""
     from results import frames, report
 
     rows = [row for row in report.rows(database) if row["accuracy"] is not None]
-    task = max(dict.fromkeys(row["task"] for row in rows), key=lambda t: max(r["accuracy"] for r in rows if r["task"] == t))
+    task = Counter(row["task"] for row in rows).most_common(1)[0][0]
     own = sorted((row for row in rows if row["task"] == task), key=lambda row: row["accuracy"])
     cells = frames.cells(database)
     best = cells[(cells["cell"] == own[-1]["cell"]) & (cells["series"] == own[-1]["series"])].iloc[0]

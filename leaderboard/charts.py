@@ -19,7 +19,7 @@ OUTCOME_COLOURS = dict(
 )
 WIDE = 40  # problems beside each other in the grid
 MARGIN = {"l": 8, "r": 8, "t": 28, "b": 8}
-LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "title": None}
+LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None}
 
 
 def outcome_of(attempt: Mapping[Any, Any]) -> str:

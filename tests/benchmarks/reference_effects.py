@@ -37,7 +37,7 @@ def main(db: str) -> None:
         print(f"| {name} | " + " | ".join(_difference(cells, attempts, m, base, head) for m in models) + " |")
     print("\n| procedure, 2 to 6 steps | " + " | ".join(f"{m}: {s}" for m in models for s in (COT, DIRECT)) + " |")
     print("| --- |" + " --- |" * 2 * len(models))
-    short = next(t for t in tasks if t.startswith("procbench") and "2" in t)
+    short = next(t for t in tasks if t.startswith("procbench") and "steps=[2, 6]" in t)
     shares = {(m, s): _by_procedure(db, cells, attempts, (short, s, m)) for m in models for s in (COT, DIRECT)}
     for procedure in next(iter(shares.values())):
         print(f"| {procedure} | " + " | ".join(found[procedure] for found in shares.values()) + " |")
