@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 class Options:
     """How a run is run; none of it is identity.
 
-    in_flight   problems in flight at once for pooled cells
+    in_flight   problems in flight at once for pooled cells; None: as many as keep their engines busy
     offline     no new samples: what a pool cannot answer fails at once
     retries     tries of a call after a transport fault, with exponential backoff from `backoff_s`
     max_*       budgets of what is spent in this run; reaching one stops it cleanly
     """
 
-    in_flight: int = 64
+    in_flight: int | None = None
     offline: bool = False
     require_energy: bool = False
     max_usd: float | None = None

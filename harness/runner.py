@@ -29,6 +29,8 @@ from tasks.types import Outcome, Problem
 if TYPE_CHECKING:
     from results.store import Store
 
+IN_FLIGHT = 64  # problems, for engines that do not say how many keep them busy
+
 
 @dataclass(eq=False)
 class Work:
@@ -206,7 +208,7 @@ class _Run:
             if answered:
                 self._store(w, await attempt.judge(answered))
 
-        await self._work(((w, p, t) for w in work for p, t in w.todo), self.options.in_flight, one)
+        await self._work(((w, p, t) for w in work for p, t in w.todo), self.options.in_flight or _in_flight(work), one)
 
     async def _live(self, w: Work, services: Services, recorder: WindowRecorder) -> None:
         """Alone on its devices; judging waits until the window has closed."""
@@ -326,6 +328,11 @@ class _Run:
 
 def _places(cell: Cell) -> list[Deployment]:
     return [cell.policy, *cell.roles.values()]
+
+
+def _in_flight(work: Sequence[Work]) -> int:
+    """Problems in flight that keep the busiest engine of these cells busy, by its own word."""
+    return max(getattr(place.engine, "in_flight", IN_FLIGHT) for w in work for place in _places(w.cell))
 
 
 def _groups(work: Sequence[Work]) -> Iterator[tuple[list[Deployment], list[Work]]]:

@@ -258,6 +258,7 @@ class Engine(Protocol):
     """What runs a model. One instance serves many concurrent calls.
 
     `settings` is complete with defaults and is identity (no folder, no key). `hardware` is the identity mapping of what it runs on.
+    It may say how many problems in flight keep it busy, as `in_flight`; more than it works on together, so that the next is always there.
     """
 
     kind: str

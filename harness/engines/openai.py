@@ -107,6 +107,7 @@ class OpenAIEngine:
             raise unknown("api", api, ("auto", "chat", "completions"), "engine openai")
         if server is not None and not isinstance(server, Mapping):
             raise UserError(f"engine openai: server must be a mapping such as {{quantization: fp8}}, not {server!r}")
+        self.in_flight = max_connections
         self._timeout_s, self._connections, self._trust = float(timeout_s), max_connections, trust_remote_code
         self._local = given.local(model, tokenizer, trust_remote_code)
         self._api = CHAT if api == "chat" or (api == "auto" and self._local is None) else COMPLETIONS

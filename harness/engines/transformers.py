@@ -77,6 +77,7 @@ class TransformersEngine:
         self.device = accelerator() if device == "auto" else device
         self.capabilities = Capabilities(True, True, True, True, True, thinking=model.think is not None, token_ids=True, abort=True)
         self._attention = _attention(model) if attention == "auto" else attention
+        self.in_flight = 2 * max_batch
         self._max_batch, self._max_batch_tokens, self._threads = max_batch, max_batch_tokens, threads
         self._trust = trust_remote_code
         self._opening = threading.Lock()

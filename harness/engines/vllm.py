@@ -88,6 +88,7 @@ class VLLMEngine:
         if max_model_len and model.context and max_model_len > model.context:
             raise UserError(f"engine vllm: max_model_len {max_model_len} exceeds the context of {model.name}, {model.context}")
         self.model = model
+        self.in_flight = 2 * max_num_seqs
         self.device = accelerator()
         self.capabilities = Capabilities(
             True, True, True, True, True, thinking=model.think is not None, token_ids=True, abort=True, prefix_caching=prefix_caching

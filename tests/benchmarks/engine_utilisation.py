@@ -142,7 +142,8 @@ async def measure(given: argparse.Namespace) -> None:
                 )
             low, high = interval(ratios)
             print(
-                f"{len(asked)} requests, in flight {given.in_flight}: ratio {statistics.median(ratios):.3f} (median of {given.pairs} pairs;"
+                f"{len(asked)} requests, in flight {given.in_flight or engine.in_flight}: ratio {statistics.median(ratios):.3f}"
+                f" (median of {given.pairs} pairs;"
                 f" mean {float(np.exp(np.mean(np.log(ratios)))):.3f}, 95 % interval {low:.3f}–{high:.3f})"
             )
             if given.profile:
@@ -166,7 +167,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--min-tokens", type=int, default=0)
-    parser.add_argument("--in-flight", type=int, default=Options().in_flight)
+    parser.add_argument("--in-flight", type=int, help="problems in flight (default: the engine's own)")
     parser.add_argument("--max-num-seqs", type=int, default=256)
     parser.add_argument("--pairs", type=int, default=6)
     parser.add_argument("--profile", action="store_true", help="then profile one run")

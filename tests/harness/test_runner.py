@@ -251,3 +251,23 @@ def test_reward_scores_are_stored_with_their_call(tmp_path: Path) -> None:
     assert go([made], db).status == "done"
     stored = table(db, "select role, step, score from reward_score join sample on sample.id = sample_id")
     assert len(stored) == 2 * 3 and set(stored.role) == {"reward"} and stored.score.between(0, 1).all()
+
+
+@pytest.mark.parametrize(("own", "given", "most"), [(3, None, 3), (3, 5, 5)])
+def test_an_engine_says_how_many_problems_keep_it_busy(tmp_path: Path, own: int, given: int | None, most: int) -> None:
+    under_way, seen = [0], []
+
+    class Counting(ScriptedEngine):
+        in_flight = own
+
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            under_way[0] += 1
+            seen.append(under_way[0])
+            await asyncio.sleep(0.05)
+            try:
+                return await super().generate(*args, **kwargs)
+            finally:
+                under_way[0] -= 1
+
+    done = go([cell("cot", place(Counting()), Digits(size=20))], tmp_path / "a.db", replace(QUICK, in_flight=given))
+    assert done.status == "done" and max(seen) == most
