@@ -185,17 +185,18 @@ def positions(cell_ids: tuple[int, ...]) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner="Computing averages …", max_entries=16)
-def _averages(state: State, cell_ids: tuple[int, ...]) -> list[Row]:
+def _averages(state: State, cell_ids: tuple[int, ...], among: tuple[int, ...]) -> list[Row]:
     engine = _opened(state[0])
     try:
-        return rest.rows(engine, cells=frames.cells(engine, cell_ids=cell_ids))
+        every = frames.cells(engine, cell_ids=among)
+        return rest.rows(engine, cells=every[every["id"].isin(cell_ids)], among=every)
     finally:
         engine.dispose()
 
 
-def averages(cell_ids: tuple[int, ...]) -> list[Row]:
+def averages(cell_ids: tuple[int, ...], among: tuple[int, ...]) -> list[Row]:
     """REST's averages over these cells (`results.rest.rows`)."""
-    return _averages(state(), cell_ids)
+    return _averages(state(), cell_ids, among)
 
 
 @st.cache_data(show_spinner="Computing accuracy by kind of problem …", max_entries=16)

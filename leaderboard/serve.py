@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 APP = Path(__file__).with_name("app.py")
+HEAVY = ("pandas", "plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.report", "results.intervals")  # loaded before the first page asks for them
 
 
 def serve(database: str, port: int | None, host: str, headless: bool) -> int:
     """Serve the app on `database` until it is interrupted; returns the exit code. `port` None: 8501, or the next that is free."""
     from streamlit.web import cli
 
+    for name in HEAVY:
+        import_module(name)
     os.environ["PERPASS_DB"] = database
     flags = {
         "server.address": host,

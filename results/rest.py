@@ -41,6 +41,7 @@ def rows(
     task: str | None = None,
     common: bool = False,
     cells: pd.DataFrame | None = None,
+    among: pd.DataFrame | None = None,
 ) -> list[Row]:
     """One row per series, model, engine, hardware, strategy and base among what the report shows (`results.report.select`; or among
     `cells`), with FIELDS.
@@ -50,21 +51,30 @@ def rows(
                that any row of the series has. Intervals are 95 %; see `stress_interval`
     missing    levels of these that were not run; without one of them single, or stress, is None. `partial`: levels differ in problems
     common     restrict to the problems that all cells of a task and series have
+    among      the cells whose levels say which are missing, where `cells` are some of them
     What is not known is None, with a code in `reasons`.
     """
     engine = as_engine(db)
     try:
         chosen = report.select(engine, experiment=experiment, series=series, task=task) if cells is None else cells
-        own = chosen[[identity["name"] == KIND for identity in chosen["task_identity"]]]
+        own = _of_rest(chosen)
         if own.empty:
             return []
+        known = own if among is None else _of_rest(among)
         attempts = report.charged(engine, own, PriceBook.load(), experiment)
         attempts = report.on_common_problems(attempts, own) if common else attempts
         judged = attempts.merge(breakdown.judged(engine, own["id"])[["attempt", "outcomes", "scores"]], on="attempt", how="left")
-        return _rows([_cell(cell) for cell in own.to_dict("records")], judged, _sizes(engine))
+        seen: dict[str, set[int]] = {}
+        for cell in map(_cell, known.to_dict("records")):
+            seen.setdefault(cell["_base"], set()).add(cell["s"])
+        return _rows([_cell(cell) for cell in own.to_dict("records")], judged, _sizes(engine), seen)
     finally:
         if engine is not db:
             engine.dispose()
+
+
+def _of_rest(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells[[identity["name"] == KIND for identity in cells["task_identity"]]]
 
 
 def _cell(cell: Mapping[Any, Any]) -> Row:
@@ -85,16 +95,14 @@ def _sizes(db: sa.Engine) -> dict[int, int]:
         return dict(connection.execute(query).tuples().all())
 
 
-def _rows(cells: Sequence[Row], judged: pd.DataFrame, sizes: Mapping[int, int]) -> list[Row]:
+def _rows(cells: Sequence[Row], judged: pd.DataFrame, sizes: Mapping[int, int], seen: Mapping[str, set[int]]) -> list[Row]:
     columns = measures.by_cell(judged, [cell["id"] for cell in cells])
     groups: dict[str, list[Row]] = {}
-    seen: dict[str, set[int]] = {}
     for cell in sorted(cells, key=lambda cell: cell["s"]):
         own = judged[judged["cell_id"] == cell["id"]]
         level = _level(cell, measures.measure(columns[cell["id"]]), own)
         level["_items"] = _items(own, cell["s"], sizes[cell["task_id"]])
         groups.setdefault(cell["_row"], []).append(cell | {"_level": level})
-        seen.setdefault(cell["_base"], set()).add(cell["s"])
     made = [_row(members, seen[members[0]["_base"]]) for members in groups.values()]
     return sorted(made, key=lambda row: tuple(str(row[name]) for name in ("series", "base", "prompt", *NAMES)))
 

@@ -30,11 +30,15 @@ def page() -> None:
     base = links.choose("Base task", list(bases), "base", format_func=lambda b: bases[b])
     found = found[found["base"] == base]
     rows = {row["cell"]: row for task in sorted(set(found["task"])) for row in data.rows(series, task)}
-    averages = data.averages(tuple(sorted(int(n) for n in found["id"])))
+    every = _ids(found)
     found = picking.lines(found, rows, "Lines")
-    _averages([row for row in averages if {level["cell"] for level in row["levels"]} & set(found["cell"])])
+    _averages(data.averages(_ids(found), every))
     _by_number(found, rows)
     _by_position(found)
+
+
+def _ids(found: Any) -> tuple[int, ...]:
+    return tuple(sorted(int(n) for n in found["id"]))
 
 
 def _base(spec: dict[str, Any]) -> str:
