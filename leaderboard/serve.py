@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 APP = Path(__file__).with_name("app.py")
-HEAVY = ("pandas", "plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.report", "results.intervals")  # loaded before the first page asks for them
+# Loaded before the first page asks for them.
+HEAVY = ("pandas", "plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.report", "results.intervals")
 
 
 def serve(database: str, port: int | None, host: str, headless: bool) -> int:
