@@ -98,7 +98,11 @@ def _frontiers(drawn: Sequence[Row], wanted: Wanted) -> list[list[Row]]:
 def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted: Wanted, across: _Scale, up: _Scale) -> None:
     groups = list(dict.fromkeys(str(row[wanted.colour]) for row in drawn))
     kinds = sorted({kind(row, wanted) for row in drawn})
-    shown: set[str] = set()
+    for n, group in enumerate(groups):  # entries of the legend, which a pale point would make pale
+        marker = {"color": COLOURS[n % len(COLOURS)], "size": 12}
+        chart.add_scatter(
+            x=[None], y=[None], mode="markers", name=words.markup(group), legendgroup=group, legendrank=n, marker=marker, hoverinfo="skip"
+        )
     for on in (False, True):
         for row_kind in kinds:
             for n, group in enumerate(groups):
@@ -111,8 +115,7 @@ def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted
                     mode="markers",
                     name=words.markup(group),
                     legendgroup=group,
-                    legendrank=n,
-                    showlegend=group not in shown,
+                    showlegend=False,
                     marker={
                         "color": COLOURS[n % len(COLOURS)],
                         "size": 12 if on else 9,
@@ -123,7 +126,6 @@ def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted
                     hovertemplate="%{customdata[0]}<extra></extra>",
                     **_intervals(own, wanted, on or len(drawn) <= CROWD),
                 )
-                shown.add(group)
 
 
 def _intervals(own: Sequence[Row], wanted: Wanted, here: bool) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def test_kinds_of_energy_have_shapes_and_legend_entries_of_their_own() -> None:
         "energy_j",
     )
     chart = frontier.figure(rows, frontier.Wanted(x="energy_j"))
-    legend = {t.name: t.marker.symbol for t in chart.data if t.mode == "markers" and t.x == (None,)}
+    legend = {t.name: t.marker.symbol for t in chart.data if t.mode == "markers" and t.x == (None,) and not t.legendgroup}
     assert set(legend) == {"estimated energy", "measured energy", "modelled energy"} and len(set(legend.values())) == 3
     drawn = {t.name: t.marker.symbol for t in chart.data if t.mode == "markers" and t.x != (None,)}
     assert drawn == {"direct": legend["estimated energy"], "cot": legend["measured energy"], "vote": legend["modelled energy"]}
