@@ -146,20 +146,23 @@ def alone(written: list[Written]) -> int:
 def speeds(name: str, count: int, pairs: int) -> None:
     """Replies per second of both, in alternation; every round on replies that neither has seen."""
     every = replies(name, count)
-    asyncio.run(ours([("x+1", "\\boxed{1+x}")], False))  # starts the pool
+    asyncio.run(ours([(f"x+{n}", f"\\boxed{{{n}+x}}") for n in range(16)], False))  # starts the whole pool
     alone([("x+1", "\\boxed{1+x}")])
     size = len(every) // pairs
     print(f"\n{name}: {size} replies a round")
+    spent = {"ours": 0.0, "alone": 0.0}
     for pair in range(pairs):
         part, rates, right = every[pair * size : (pair + 1) * size], {}, {}
         for kind in ("ours", "alone") if pair % 2 else ("alone", "ours"):
             began = time.perf_counter()
             right[kind] = asyncio.run(ours(part, name == "gsm8k")) if kind == "ours" else alone(part)
-            rates[kind] = size / (time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            rates[kind], spent[kind] = size / seconds, spent[kind] + seconds
         print(
             f"  ours {rates['ours']:,.0f}/s ({right['ours']} right), Math-Verify alone {rates['alone']:,.0f}/s ({right['alone']} right):"
             f" {rates['ours'] / rates['alone']:.1f} times"
         )
+    print(f"  all: {spent['alone'] / spent['ours']:.1f} times")
 
 
 def main() -> None:
