@@ -13,6 +13,7 @@ from energy.flops import Flops
 from harness.calls import Call, charge, executed
 from harness.cell import Cell
 from harness.context import Context, Made, Services
+from harness.memory import Memory
 from harness.pool import ObservationMissing
 from harness.types import Answer, PromptTooLong, Usage
 from perpass.identity import content_hash
@@ -38,6 +39,7 @@ class Answered:
     calls: tuple[Call, ...]
     charged: tuple[Usage, ...]
     own: tuple[Made, ...]
+    memory: str | None  # what the strategy carries on, as JSON; None for one without memory, and after an error
     serial_tokens: int
     latency_s: float
     started: float
@@ -64,10 +66,11 @@ def attempt_key(series: str, cell: Cell, problem: Problem, trial: int) -> str:
     return content_hash(series, cell.identity, problem.key, trial)[:32]
 
 
-async def answer(cell: Cell, problem: Problem, trial: int, services: Services, salt: str = "") -> Answered:
+async def answer(cell: Cell, problem: Problem, trial: int, services: Services, salt: str = "", memory: Memory | None = None) -> Answered:
     """Run the strategy. Whatever fails ends in `error` with its cause, never in an exception, but for cancellation and ObservationMissing
     (which concerns the whole cell). `salt` sets the calls of a second try apart from those of one that failed."""
     context = Context(cell, problem, trial, services, attempt_key(services.series, cell, problem, trial) + salt)
+    context.carried = memory or context.carried
     started, given, error, too_long = time.time(), None, None, False
     with context.strand() as strand:
         try:
@@ -91,6 +94,7 @@ async def answer(cell: Cell, problem: Problem, trial: int, services: Services, s
         calls=calls,
         charged=tuple(charge(calls)),
         own=tuple(context.own),
+        memory=context.carried.dump() if cell.strategy.strategy.memory and error is None else None,
         serial_tokens=strand.tokens,
         latency_s=strand.seconds,
         started=started,
@@ -156,6 +160,7 @@ def record(judged: Judged, *, run_id: int, cell_id: int, problem_id: int, model_
         uses=_uses(done),
         ledger=tuple(_entry(key, usage, flops, model_ids) for key, (usage, flops) in ledger(done).items()),
         codes=codes,
+        memory=None if done.memory is None else (done.cell.sequence.index(done.problem), done.memory),
     )
 
 

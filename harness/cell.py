@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from energy.hardware import Hardware
+from harness.memory import ordered
 from harness.strategy import Bound
 from harness.types import Engine, Model, Observe
 from perpass.identity import content_hash
@@ -58,6 +59,11 @@ class Cell:
     @property
     def problems(self) -> Sequence[Problem]:
         return self.task.problems()[: self.limit]
+
+    @property
+    def sequence(self) -> list[Problem]:
+        """The problems in the order in which they run: a strategy with memory may shuffle them by its parameter `order`."""
+        return ordered(self.problems, int(self.strategy.params.get("order", 0)) if self.strategy.strategy.memory else 0)
 
     @property
     def runs(self) -> int:

@@ -14,6 +14,7 @@ from harness import prompts
 from harness.calls import Call, pool_key
 from harness.cell import Cell, Deployment
 from harness.fork import Fork, Path, current
+from harness.memory import Memory
 from harness.pool import NotInPool, Pools, sample_key
 from harness.types import Keep, Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
 from perpass.errors import PerPassError
@@ -69,6 +70,7 @@ class Context:
     attempt_key: str
     calls: list[Call] = field(default_factory=list)
     own: list[Made] = field(default_factory=list)  # calls that belong to this attempt alone, stored with it
+    carried: Memory = field(default_factory=Memory)
     _cursors: dict[str, int] = field(default_factory=dict)
 
     # -- what is asked ---------------------------------------------------------------------------------------------------------------
@@ -103,6 +105,13 @@ class Context:
             raise PerPassError(f"model {self.cell.policy.model.name!r} has no think markers")
         return self.cell.policy.model.think
 
+    @property
+    def memory(self) -> Memory:
+        """What the strategy carries from problem to problem. Raises PerPassError unless it declares `memory`."""
+        if not self.cell.strategy.strategy.memory:
+            raise PerPassError(f"strategy {self.cell.strategy.name} used its memory without declaring it")
+        return self.carried
+
     # -- calls -----------------------------------------------------------------------------------------------------------------------
     async def sample(
         self,
@@ -131,6 +140,19 @@ class Context:
     async def one(self, prompt: Prompt, role: str = "policy", **sampling: Any) -> Sample:
         """One completion."""
         return (await self.sample(prompt, 1, role, **sampling))[0]
+
+    def trim(self, sample: Sample, tokens: int) -> Sample:
+        """The first `tokens` output tokens of a sample of this attempt; from now on only they are charged, in tokens and time.
+
+        For cuts that further calls decide. Needs `token_ids`; what an engine has made live it has spent all the same.
+        """
+        index, call = next((i, c) for i, c in enumerate(self.calls) if c.key == sample.key)
+        if tokens >= len(call.kept.token_ids):
+            return call.kept
+        kept = replace(_first(call.made, tokens, call.place), finish="stop")
+        self.calls[index] = replace(call, kept=kept)
+        current.get().advance(kept.usage.output - call.kept.usage.output, kept.timing.last - call.kept.timing.last)
+        return kept
 
     async def logprob(self, prompt: Prompt, text: str, role: str = "policy") -> Scored:
         """Teacher-forced log-probabilities of `text` as the answer to `prompt`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from harness.context import Made, Services
 from harness.environment import engine as environment_of
 from harness.environment import engine_versions, environment
 from harness.events import Options, Status, Summary
+from harness.memory import Memory
 from harness.pool import ObservationMissing, Pools
 from harness.prompts import as_text
 from harness.spending import Spending
@@ -96,12 +97,20 @@ class _Run:
                 ids[id(cell.task)] = self.store.problem_ids(task_id, cell.task.problems())
             problem_ids = ids[id(cell.task)]
             finished = self.store.finished(row.id)
-            wanted = [(p, t) for p in cell.problems for t in range(cell.runs)]
+            wanted = [(p, t) for p in cell.sequence for t in range(cell.runs)]
             todo = [(p, t) for p, t in wanted if (problem_ids[p.key], t) not in finished]
             work.append(Work(cell, row.id, problem_ids, todo, resumed=len(todo) < len(wanted) and bool(todo), left=len(todo)))
+            self._check_order(work[-1])
             self.status.attempts += len(todo)
             self.status.attempts_before += len(wanted) - len(todo)
         return work
+
+    def _check_order(self, w: Work) -> None:
+        """A memory holds what it has met, so what is stored must be the beginning of what is wanted. Runs in the writer's thread."""
+        if w.cell.strategy.strategy.memory:
+            order = [w.problem_ids[p.key] for p in w.cell.sequence]
+            if any(met[: len(order)] != order[: len(met)] for met in self.store.memory_order(w.cell_id).values()):
+                self._drop(w, "memory_order: its stored memory met other problems before (another --limit); --fresh begins a new series")
 
     def _begin(self, work: Sequence[Work]) -> None:
         from results.energy import settle_all
@@ -203,37 +212,43 @@ class _Run:
                 await place.engine.close()
 
     async def _pooled(self, work: Sequence[Work], services: Services) -> None:
-        async def one(w: Work, problem: Problem, trial: int) -> None:
-            answered = await self._answer(w, problem, trial, services)
+        async def one(w: Work, problem: Problem, trial: int, memory: Memory) -> bool:
+            answered = await self._answer(w, problem, trial, services, memory)
             if answered:
                 self._store(w, await attempt.judge(answered))
+            return answered is not None and answered.error is None
 
-        await self._work(((w, p, t) for w in work for p, t in w.todo), self.options.in_flight or _in_flight(work), one)
+        await self._work((job for w in work for job in _chains(w)), self.options.in_flight or _in_flight(work), one)
 
     async def _live(self, w: Work, services: Services, recorder: WindowRecorder) -> None:
         """Alone on its devices; judging waits until the window has closed."""
         answers: list[Answered] = []
 
-        async def one(w: Work, problem: Problem, trial: int) -> None:
-            if answered := await self._answer(w, problem, trial, services):
+        async def one(w: Work, problem: Problem, trial: int, memory: Memory) -> bool:
+            if answered := await self._answer(w, problem, trial, services, memory):
                 answers.append(answered)
+            return answered is not None and answered.error is None
 
         try:
             async with recorder.span("whole", w.cell_id):
-                await self._work(((w, p, t) for p, t in w.todo), w.cell.concurrency or 1, one)
+                await self._work(_chains(w), w.cell.concurrency or 1, one)
         finally:
             for answered in answers:
                 self._store(w, await attempt.judge(answered))
 
-    async def _work(self, jobs: Iterator[tuple[Work, Problem, int]], at_once: int, one) -> None:  # type: ignore[no-untyped-def]
+    async def _work(self, jobs: Iterator[tuple[Work, Chain]], at_once: int, one: One) -> None:
         """`at_once` workers take jobs in order. The first failure stops the others and is raised."""
 
         async def worker() -> None:
-            for w, problem, trial in jobs:
-                self.spending.stop_if_reached()
-                if not w.dropped:
+            for w, chain in jobs:
+                memory = await self._memory(w, *chain[0])
+                for problem, trial in chain:
+                    self.spending.stop_if_reached()
+                    if w.dropped:
+                        break
                     self.status.cell = w.cell.label
-                    await one(w, problem, trial)
+                    if not await one(w, problem, trial, memory):
+                        break  # a memory goes on from here in the next run
 
         workers = [asyncio.ensure_future(worker()) for _ in range(at_once)]
         try:
@@ -247,9 +262,14 @@ class _Run:
                 unfinished.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _answer(self, w: Work, problem: Problem, trial: int, services: Services) -> Answered | None:
+    async def _memory(self, w: Work, problem: Problem, trial: int) -> Memory:
+        """What the strategy carries into `problem`: empty at the first, and for a strategy without memory."""
+        before = w.cell.sequence.index(problem) - 1 if w.cell.strategy.strategy.memory else -1
+        return Memory() if before < 0 else Memory.load(await self.writer.call(self.store.memory_after, w.cell_id, trial, before))
+
+    async def _answer(self, w: Work, problem: Problem, trial: int, services: Services, memory: Memory) -> Answered | None:
         try:
-            return await attempt.answer(w.cell, problem, trial, services, salt=f".{self.run_id}")
+            return await attempt.answer(w.cell, problem, trial, services, salt=f".{self.run_id}", memory=memory)
         except ObservationMissing as missing:
             self._drop(w, f"observation_missing: {missing}")
             return None
@@ -324,6 +344,19 @@ class _Run:
         if self.options.progress:
             with suppress(BrokenPipeError):
                 self.options.progress(replace(self.status, notes=list(self.status.notes)))
+
+
+Chain = list[tuple[Problem, int]]
+"""Attempts that run one after another: the problems of one trial for a strategy with memory, a single attempt for all others."""
+One = Callable[[Work, Problem, int, Memory], Awaitable[bool]]
+
+
+def _chains(w: Work) -> Iterator[tuple[Work, Chain]]:
+    if not w.cell.strategy.strategy.memory:
+        yield from ((w, [job]) for job in w.todo)
+        return
+    for trial in sorted({trial for _, trial in w.todo}):
+        yield w, [job for job in w.todo if job[1] == trial]
 
 
 def _places(cell: Cell) -> list[Deployment]:

@@ -40,6 +40,7 @@ class Strategy:
             own: it cannot do without prompts of its own, and is skipped on tasks that fix theirs
     requests  the kinds of problems that it can answer (`Problem.request`)
     obstacle  for what the fields above cannot say: why it cannot run a cell, in a sentence, or None
+    memory  it carries a memory from problem to problem: they run one after another, in an order that its parameter `order` may shuffle
     """
 
     name: str
@@ -54,6 +55,7 @@ class Strategy:
     prompt: Prompting = "own"
     requests: frozenset[str] = GENERATE
     obstacle: Callable[[Cell], str | None] | None = None
+    memory: bool = False
 
     @property
     def doc(self) -> str:
@@ -164,12 +166,13 @@ def strategy(
     prompt: Prompting = "own",
     requests: set[str] | frozenset[str] = GENERATE,
     obstacle: Callable[[Cell], str | None] | None = None,
+    memory: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Answer]]], Callable[..., Awaitable[Answer]]]:
     """Register a coroutine `async def f(ctx, …) -> Answer` as a strategy. See `Strategy` for the fields."""
 
     def register(function: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
         fixed, needed = fixes or {}, frozenset(needs)
-        made = Strategy(name, version, family, paper, needed, budget, pool, fixed, function, prompt, frozenset(requests), obstacle)
+        made = Strategy(name, version, family, paper, needed, budget, pool, fixed, function, prompt, frozenset(requests), obstacle, memory)
         strategies.add(name, made)
         function.__perpass__ = made  # type: ignore[attr-defined]  # lets `module:function` find the declaration
         return function

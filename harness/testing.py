@@ -8,6 +8,7 @@ from harness.attempt import Judged, answer, judge
 from harness.cell import Cell
 from harness.context import Made, Services
 from harness.engines.scripted import Script, ScriptedEngine, boxed_digit
+from harness.memory import Memory
 from harness.pool import Pools
 from results.records import SampleRecord
 from tasks.types import Problem
@@ -24,8 +25,10 @@ def empty_pools(offline: bool = False) -> Pools:
     return Pools(nothing, offline)
 
 
-async def attempt_alone(cell: Cell, problem: Problem, trial: int = 0, pools: Pools | None = None) -> tuple[Judged, list[Made]]:
+async def attempt_alone(
+    cell: Cell, problem: Problem, trial: int = 0, pools: Pools | None = None, memory: Memory | None = None
+) -> tuple[Judged, list[Made]]:
     """Run one attempt of a cell in memory. Returns it judged, and every engine call that was made for it, in order of arrival."""
     made: list[Made] = []
     services = Services("main", pools or empty_pools(), made.append, retries=20, backoff_s=0.0)
-    return await judge(await answer(cell, problem, trial, services)), made
+    return await judge(await answer(cell, problem, trial, services, memory=memory)), made

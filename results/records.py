@@ -113,6 +113,7 @@ class AttemptRecord:
     uses: tuple[Use, ...]
     ledger: tuple[LedgerRecord, ...]
     codes: Mapping[str, str] = field(default_factory=dict)
+    memory: tuple[int, str] | None = None  # of a strategy with memory: the place in its order, and what it carries on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "perpass_0001"  # the newest migration; a test holds it equal to Alembic's head
+REVISION = "perpass_0002"  # the newest migration; a test holds it equal to Alembic's head
 
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite only numbers rows by itself for INTEGER
 Json = JSON(none_as_null=True)
@@ -270,6 +270,7 @@ class Sample(Base):
     token_ids_id: Mapped[int | None] = mapped_column(ForeignKey("text.id"))
     logprobs_id: Mapped[int | None] = mapped_column(ForeignKey("text.id"))
     confidence_id: Mapped[int | None] = mapped_column(ForeignKey("text.id"))
+    chunks_id: Mapped[int | None] = mapped_column(ForeignKey("text.id"))  # float32: (seconds after `first`, tokens so far) of each chunk
     finish: Mapped[str] = mapped_column(String(16))
     prompt_tokens: Mapped[int]
     cached_tokens: Mapped[int]
@@ -346,3 +347,66 @@ class Price(Base):
     date: Mapped[str] = mapped_column(String(10))
     source: Mapped[str]
     recorded: Mapped[float]
+
+
+class Power(Base):
+    """The raw readings of one meter domain over a stretch of a run, so that any window can be computed again.
+
+    `quantity`: power (W) or energy (J, a counter) or temperature (°C) …; `times` are seconds since `started`; both are float32 arrays.
+    """
+
+    __tablename__ = "power"
+    __table_args__ = (UniqueConstraint("run_id", "meter", "quantity", "domain", "device", "started"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    meter: Mapped[str]
+    quantity: Mapped[str] = mapped_column(String(16))
+    domain: Mapped[str] = mapped_column(String(16))
+    device: Mapped[str]
+    started: Mapped[float]
+    ended: Mapped[float]
+    readings: Mapped[int] = mapped_column(Integer)
+    times_id: Mapped[int] = mapped_column(ForeignKey("text.id"))
+    values_id: Mapped[int] = mapped_column(ForeignKey("text.id"))
+
+
+class Analysis(Base):
+    """What was computed from stored rows and is too dear for every page. `inputs` hashes those rows: another hash, another result."""
+
+    __tablename__ = "analysis"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24), index=True)
+    key: Mapped[str] = mapped_column(Hash, unique=True)
+    cell_id: Mapped[int | None] = mapped_column(ForeignKey("cell.id", ondelete="CASCADE"))
+    series: Mapped[str | None]
+    parameters: Mapped[dict[str, Any]]
+    inputs: Mapped[str] = mapped_column(Hash)
+    result: Mapped[dict[str, Any]]
+    computed: Mapped[float]
+
+
+class External(Base):
+    """A row that others measured and published: shown beside ours, never mixed into them."""
+
+    __tablename__ = "external"
+    __table_args__ = (UniqueConstraint("source", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(Hash)
+    task: Mapped[str]
+    model: Mapped[str]
+    hardware: Mapped[str]
+    values: Mapped[dict[str, Any]]
+    provenance: Mapped[dict[str, Any]]
+    imported: Mapped[float]
+
+
+class Memory(Base):
+    """What a strategy with memory carried on after its attempt on the `ordinal`-th problem of a trial: a JSON text."""
+
+    __tablename__ = "memory"
+    cell_id: Mapped[int] = mapped_column(ForeignKey("cell.id", ondelete="CASCADE"), primary_key=True)
+    trial: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ordinal: Mapped[int] = mapped_column(Integer, primary_key=True)
+    problem_id: Mapped[int] = mapped_column(ForeignKey("problem.id"))
+    text_id: Mapped[int] = mapped_column(ForeignKey("text.id"))

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from perpass.identity import canonical, content_hash
-from results import identities, reading, writing
+from results import identities, memories, reading, writing
 from results.database import transaction
 from results.records import AttemptRecord, CellKey, SampleRecord, Use, WindowRecord
 from results.schema import Attempt, Cell, Run
@@ -171,6 +171,14 @@ class Store:
     def attempt_samples(self, attempt_id: int) -> list[tuple[Use, SampleRecord]]:
         """What an attempt used, in call order, with the samples whole: enough to replay it."""
         return self._read(reading.attempt_samples, attempt_id)
+
+    def memory_order(self, cell_id: int) -> dict[int, list[int]]:
+        """Of a strategy with memory: the ids of the problems that each trial's memory has met, in order."""
+        return self._read(memories.order, cell_id)
+
+    def memory_after(self, cell_id: int, trial: int, ordinal: int) -> str | None:
+        """What it carried on after the problem at this place of the order, as JSON."""
+        return self._read(memories.after, cell_id, trial, ordinal)
 
     def judges(self, cell_id: int) -> dict[str, int]:
         """How many attempts have which judge version as the current one; another than the task's own asks for `bench rejudge`."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from perpass.errors import PerPassError
 from perpass.identity import canonical
-from results import schema, texts
+from results import memories, schema, texts
 from results.reading import PLAIN, TEXTS
 from results.records import AttemptRecord, SampleRecord, WindowRecord
 from results.texts import Piece, chunks, on_new
@@ -106,6 +106,7 @@ def write_attempts(connection: sa.Connection, attempts: Sequence[AttemptRecord])
     _insert(connection, _JUDGEMENT, judgements)
     _insert(connection, _LEDGER, [{"attempt_id": number, **vars(entry)} for number, a in pairs for entry in a.ledger])
     _insert(connection, _USE, [_use_row(number, use, used) for number, a in pairs for use in a.uses])
+    memories.write(connection, [a for _, a in pairs])
     known = {(cell, problem) for cell, problem, _ in stored}
     _advance(connection, [a for _, a in pairs], judgements, failed, known)
     return len(pairs)

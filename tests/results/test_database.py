@@ -207,8 +207,8 @@ def test_a_newer_database_asks_for_a_newer_perpass(path: Path, revision: str) ->
 
 def test_an_older_database_asks_for_db_upgrade(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
-    monkeypatch.setattr(schema, "REVISION", "perpass_0002")
-    with pytest.raises(DatabaseError, match="older revision perpass_0001.*bench db upgrade"):
+    monkeypatch.setattr(schema, "REVISION", "perpass_0099")
+    with pytest.raises(DatabaseError, match="older revision perpass_0002.*bench db upgrade"):
         database.open_database(path, create=True)
     assert database.info(path)["current"] is False
 
