@@ -138,7 +138,10 @@ def record(judged: Judged, *, run_id: int, cell_id: int, problem_id: int, model_
     """The attempt as the store takes it. `model_ids`: database id of the model by deployment hash."""
     done, verdict = judged.answered, judged.judgement
     given = done.answer
+    borrowed = next((call.borrowed for call in done.calls if call.borrowed), "")
     codes = {"latency_s": "shared_load"} if done.cell.mode == "pooled" else {}
+    if borrowed:
+        codes = {"latency_s": borrowed, "energy_j": borrowed}
     return AttemptRecord(
         cell_id=cell_id,
         problem_id=problem_id,
@@ -149,8 +152,8 @@ def record(judged: Judged, *, run_id: int, cell_id: int, problem_id: int, model_
         finish=given.finish if given else "",
         error=done.error,
         serial_tokens=done.serial_tokens,
-        latency_s=done.latency_s,
-        ttft_s=done.ttft_s,
+        latency_s=None if borrowed else done.latency_s,
+        ttft_s=None if borrowed else done.ttft_s,
         started=done.started,
         ended=done.ended,
         judge=done.cell.task.judge_version,

@@ -33,6 +33,7 @@ class Call:
     kept: Sample
     pooled: bool
     text: str = ""  # of a scoring call: what was scored
+    borrowed: str = ""  # the code, where the text is another engine's (harness.offline)
 
     @property
     def charged(self) -> Usage:

@@ -19,6 +19,7 @@ from harness.pool import NotInPool, Pools, sample_key
 from harness.types import Keep, Kind, Observe, Reward, Sample, Sampling, Scored, StepScores, Timing, TransportFault, Usage, Watch
 from perpass.errors import PerPassError
 from perpass.identity import content_hash, seed_from
+from results.records import SampleRecord
 from tasks.types import Problem, Prompt
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Services:
     made: Callable[[Made], None]
     retries: int = 5
     backoff_s: float = 0.5
+    borrow: Callable[[Deployment, int], Awaitable[tuple[SampleRecord, str] | None]] | None = None  # --offline: another engine's text
 
 
 @dataclass(frozen=True)
@@ -243,14 +245,21 @@ class Context:
         pool, index = position
         observe = self.cell.strategy.strategy.observe
         make = lambda: self._fill(place, prompt, sampling, role, pool, index)  # noqa: E731
-        made, key = await self.services.pools.draw(pool, self.trial, index, observe, make)
+        borrow = lambda: self._borrow(place, self._pool_seed(place, prompt, sampling, index))  # noqa: E731
+        made, key, borrowed = await self.services.pools.draw(pool, self.trial, index, observe, make, borrow)
         made = replace(made, key=key)
         kept = _kept(cut(made, place, watch, every) if watch else made, place, keep)
-        self.calls.append(Call(key, path, role, "generate", place, prompt, made, kept, pooled=True))
+        self.calls.append(Call(key, path, role, "generate", place, prompt, made, kept, pooled=True, borrowed=borrowed))
         return kept
 
+    async def _borrow(self, place: Deployment, seed: int) -> tuple[SampleRecord, str] | None:
+        return await self.services.borrow(place, seed) if self.services.borrow else None
+
+    def _pool_seed(self, place: Deployment, prompt: Prompt, sampling: Sampling, index: int) -> int:
+        return seed_from(self.cell.seed, place.model.identity(), prompt, sampling, self.trial, index)
+
     async def _fill(self, place: Deployment, prompt: Prompt, sampling: Sampling, role: str, pool: str, index: int) -> Sample:
-        seed = seed_from(self.cell.seed, place.model.identity(), prompt, sampling, self.trial, index)
+        seed = self._pool_seed(place, prompt, sampling, index)
         made = await self._engine(place, prompt, sampling, seed)
         key = sample_key(pool, self.trial, index)
         self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made))

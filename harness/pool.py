@@ -9,12 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from harness.types import Observe, Origin, Sample, Timing, Usage
 from perpass.errors import PerPassError
 from results.records import SampleRecord
 
 Make = Callable[[], Awaitable[Sample]]
+Borrow = Callable[[], Awaitable[tuple[SampleRecord, str] | None]]
+"""What another engine or other hardware made of the same seed, and the code for that; None where there is nothing."""
+
+
+class Drawn(NamedTuple):
+    """A pooled sample and its key; `borrowed` is the code where its text is another engine's."""
+
+    sample: Sample
+    key: str
+    borrowed: str = ""
 
 
 class ObservationMissing(PerPassError):
@@ -34,23 +45,26 @@ class Pools:
     _loaded: dict[tuple[str, int], asyncio.Task[dict[int, Sample]]] = field(default_factory=dict)
     _made: dict[str, asyncio.Task[Sample]] = field(default_factory=dict)
 
-    async def draw(self, pool: str, trial: int, position: int, observe: Observe, make: Make) -> tuple[Sample, str]:
-        """The sample at `position` of the pool's part for `trial`, and its key.
+    async def draw(self, pool: str, trial: int, position: int, observe: Observe, make: Make, borrow: Borrow | None = None) -> Drawn:
+        """The sample at `position` of the pool's part for `trial`. With `offline`, `borrow` says what else may stand in.
 
         Raises NotInPool, ObservationMissing, or what `make` raises.
         """
         key = sample_key(pool, trial, position)
         stored = await self._stored(pool, trial)
         if position in stored:
-            return _observed(stored[position], observe, key), key
+            return Drawn(_observed(stored[position], observe, key), key)
         if key not in self._made:
             if self.offline:
-                raise NotInPool(f"--offline: position {position} of trial {trial} is not in the pool")
+                found, code = (await borrow() if borrow else None) or (None, "")
+                if found is None:
+                    raise NotInPool(f"--offline: position {position} of trial {trial} is not in the pool")
+                return Drawn(_observed(restore(found), observe, found.key), found.key, code)
             # Its own task: the attempt that asked first may be cancelled while others wait for the same sample.
             self._made[key] = asyncio.ensure_future(make())
         task = self._made[key]
         try:
-            return _observed(await asyncio.shield(task), observe, key), key
+            return Drawn(_observed(await asyncio.shield(task), observe, key), key)
         except BaseException:
             if task.done() and (task.cancelled() or task.exception()):
                 self._made.pop(key, None)

@@ -18,13 +18,14 @@ from harness.environment import engine as environment_of
 from harness.environment import engine_versions, environment
 from harness.events import Options, Status, Summary
 from harness.memory import Memory
+from harness.offline import borrowed
 from harness.pool import ObservationMissing, Pools
 from harness.prompts import as_text
 from harness.spending import Spending
 from harness.windows import WindowRecorder, meter_for
 from harness.writer import Writer
 from perpass.errors import BudgetReached
-from results.records import SampleRecord
+from results.records import SampleRecord, Twin
 from tasks.types import Outcome, Problem
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class _Run:
     run_id: int = 0
     stopped_by: str = ""
     problem_ids: dict[int, dict[str, int]] = field(default_factory=dict)  # by task object
+    twins: asyncio.Task[dict[int, list[Twin]]] | None = None  # --offline: all pooled samples of the series by seed
     ids: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # model, engine, hardware by deployment
 
     async def run(self) -> Summary:
@@ -169,7 +171,7 @@ class _Run:
         meter = meter_for([p.hardware for p in places], self.options.require_energy)
         recorder = WindowRecorder(meter, self.run_id, lambda rows: self.writer.add(windows=rows), self.options.window_s)
         pools = Pools(lambda pool, trial: self.writer.call(self.store.pool, pool, trial), self.options.offline)
-        services = Services(self.series, pools, self._made, self.options.retries, self.options.backoff_s)
+        services = Services(self.series, pools, self._made, self.options.retries, self.options.backoff_s, self._borrow)
         self.spending.recorder = recorder
         async with self._open(places):
             self._check_capabilities(work)
@@ -266,6 +268,15 @@ class _Run:
         """What the strategy carries into `problem`: empty at the first, and for a strategy without memory."""
         before = w.cell.sequence.index(problem) - 1 if w.cell.strategy.strategy.memory else -1
         return Memory() if before < 0 else Memory.load(await self.writer.call(self.store.memory_after, w.cell_id, trial, before))
+
+    async def _borrow(self, place: Deployment, seed: int) -> tuple[SampleRecord, str] | None:
+        """What another engine or other hardware made of `seed` in this series, where it stands for what `place` would draw."""
+        if self.twins is None:
+            self.twins = asyncio.ensure_future(self.writer.call(self.store.twins, self.series))
+        for twin in (await self.twins).get(seed, ()):
+            if code := borrowed(place, twin.engine, twin.hardware):
+                return (await self.writer.call(self.store.samples, [twin.key]))[twin.key], code
+        return None
 
     async def _answer(self, w: Work, problem: Problem, trial: int, services: Services, memory: Memory) -> Answered | None:
         try:

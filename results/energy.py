@@ -280,6 +280,7 @@ def _charge(connection: sa.Connection, runs: Iterable[int]) -> None:
     for part in chunks(ids):
         _charge_ledger(connection, part)
         _charge_attempts(connection, part)
+        _forgo(connection, part)
 
 
 def _sums(*by: Any) -> sa.Select[Any]:
@@ -334,6 +335,14 @@ def _charge_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
         )
     )
     connection.execute(statement, rows)
+
+
+def _forgo(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """What an attempt replayed from elsewhere used was another engine's: its ledger has no joules either."""
+    own = connection.execute(sa.select(_ATTEMPT.c.id, _ATTEMPT.c.codes).where(_ATTEMPT.c.id.in_(ids)))
+    for number, codes in [(n, c) for n, c in own if "energy_j" in c]:
+        values = {"energy_j": None, "device_s": None, "energy_code": codes["energy_j"]}
+        connection.execute(sa.update(_LEDGER).where(_LEDGER.c.attempt_id == number).values(values))
 
 
 def _charged(sums: Any, own: dict[str, str]) -> dict[str, Any]:

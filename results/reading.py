@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from results import texts
-from results.records import SampleRecord, Use
-from results.schema import Attempt, AttemptSample, Judgement, RewardScore, Run, Sample
+from results.records import SampleRecord, Twin, Use
+from results.schema import Attempt, AttemptSample, Engine, Hardware, Judgement, RewardScore, Run, Sample
 
 _S: Any = Sample.__table__
 PLAIN = [f for f in SampleRecord.__dataclass_fields__ if f in _S.c]  # fields that are columns of the same name
@@ -52,6 +52,16 @@ def records(connection: sa.Connection, rows: Sequence[Any]) -> list[SampleRecord
         content: dict[str, Any] = {field: contents.get(row[column]) for field, column in TEXTS.items()}
         made.append(SampleRecord(**{f: row[f] for f in PLAIN}, **content, scores=scores.get(row["id"])))
     return made
+
+
+def twins(connection: sa.Connection, series: str) -> dict[int, list[Twin]]:
+    engines: dict[int, Any] = dict(connection.execute(sa.select(Engine.id, Engine.identity)).tuples().all())
+    places: dict[int, Any] = dict(connection.execute(sa.select(Hardware.id, Hardware.identity)).tuples().all())
+    query = sa.select(_S.c.seed, _S.c.key, _S.c.engine_id, _S.c.hardware_id).join(Run, Run.id == _S.c.run_id)
+    found: dict[int, list[Twin]] = {}
+    for seed, key, engine, hardware in connection.execute(query.where(_S.c.pool.is_not(None), Run.series == series).order_by(_S.c.id)):
+        found.setdefault(seed, []).append(Twin(key, engines[engine], places[hardware]))
+    return found
 
 
 def _scores(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[float | None, ...]]:

@@ -116,6 +116,15 @@ class AttemptRecord:
     memory: tuple[int, str] | None = None  # of a strategy with memory: the place in its order, and what it carries on
 
 
+@dataclass(frozen=True)
+class Twin:
+    """A pooled sample, by who made it: `engine` and `hardware` are their identities."""
+
+    key: str
+    engine: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowRecord:
     """One span over which energy was read, a row per domain and device. `kind`: pooled | whole | steady | idle. None has its code."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from perpass.identity import canonical, content_hash
 from results import identities, memories, reading, writing
 from results.database import transaction
-from results.records import AttemptRecord, CellKey, SampleRecord, Use, WindowRecord
+from results.records import AttemptRecord, CellKey, SampleRecord, Twin, Use, WindowRecord
 from results.schema import Attempt, Cell, Run
 from results.texts import on_new
 from results.writing import Written
@@ -171,6 +171,10 @@ class Store:
     def attempt_samples(self, attempt_id: int) -> list[tuple[Use, SampleRecord]]:
         """What an attempt used, in call order, with the samples whole: enough to replay it."""
         return self._read(reading.attempt_samples, attempt_id)
+
+    def twins(self, series: str) -> dict[int, list[Twin]]:
+        """The pooled samples of a series by seed: an engine and its twin make the same sample of one seed."""
+        return self._read(reading.twins, series)
 
     def memory_order(self, cell_id: int) -> dict[int, list[int]]:
         """Of a strategy with memory: the ids of the problems that each trial's memory has met, in order."""
