@@ -161,9 +161,11 @@ def answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 def running(port: int) -> int:
     """Requests that the server has under way, by its metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:  # a busy one takes its time
         text = answer.read().decode()
-    return int(sum(float(n) for n in re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^\n]*\} ([\d.]+)$", text, re.MULTILINE)))
+    found = re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^\n]*\} ([\d.]+)$", text, re.MULTILINE)
+    assert len(found) >= 2, text[:500]
+    return int(sum(map(float, found)))
 
 
 @pytest.fixture(scope="module", params=[scripted, transformers, vllm, openai, openai_chat], ids=lambda make: make.__name__)
