@@ -19,6 +19,15 @@ class Code(StrEnum):
     CLOCK_STEPPED = "clock_stepped"
     WINDOW_LOST = "window_lost"
     UNKNOWN_ARCHITECTURE = "unknown_architecture"
+    WINDOW_NOT_BRACKETED = "window_not_bracketed"
+    SAMPLING_GAP = "sampling_gap"
+    COUNTER_INTEGRAL_MISMATCH = "counter_integral_mismatch"
+    BATCH_UNDERFILLED = "batch_underfilled"
+    THERMAL_DRIFT = "thermal_drift"
+    POWER_CAPPED = "power_capped"
+    FOREIGN_PROCESS = "foreign_process"
+    MIG_SHARED = "mig_shared"
+    SMALLER_BATCH_UNSTABLE = "smaller_batch_unstable"
 
     @property
     def explanation(self) -> str:
@@ -36,4 +45,13 @@ EXPLANATIONS: dict[Code, str] = {
     Code.CLOCK_STEPPED: "the system clock was set back inside the window; its seconds mean nothing and calls cannot be matched to it",
     Code.WINDOW_LOST: "part of a call's time is covered by no window (the run was killed before the window closed); its joules are null",
     Code.UNKNOWN_ARCHITECTURE: "FLOPs of a model at work in the window are not known, so its energy cannot be shared out",
+    Code.WINDOW_NOT_BRACKETED: "the power readings do not reach from before the window to after it, so they cannot check it",
+    Code.SAMPLING_GAP: "more than 3 s without a power reading inside the window",
+    Code.COUNTER_INTEGRAL_MISMATCH: "the energy counter and the integral of the power readings are more than 5 % apart",
+    Code.BATCH_UNDERFILLED: "fewer than 85 % of the requests that could be in flight were, so a token cost more energy than it could",
+    Code.THERMAL_DRIFT: "the device's temperature moved by more than 10 °C inside the window",
+    Code.POWER_CAPPED: "the device held its clocks back inside the window, for power or heat",
+    Code.FOREIGN_PROCESS: "processes of others were at work on the device",
+    Code.MIG_SHARED: "the GPU is cut into MIG slices, whose energy the counter does not tell apart",
+    Code.SMALLER_BATCH_UNSTABLE: "a smaller number of requests in flight had no valid steady state on this hardware already",
 }

@@ -54,7 +54,6 @@ class Made:
     seed: int
     prompt: Prompt
     sample: Sample
-    scores: tuple[Score, ...] | None = None  # of a reward call: the score of each step
 
 
 @dataclass
@@ -74,6 +73,7 @@ class Context:
     own: list[Made] = field(default_factory=list)  # calls that belong to this attempt alone, stored with it
     carried: Memory = field(default_factory=Memory)
     _cursors: dict[str, int] = field(default_factory=dict)
+    _at_once: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by key of a sample: the keys of all that were made with it
 
     # -- what is asked ---------------------------------------------------------------------------------------------------------------
     @property
@@ -135,8 +135,10 @@ class Context:
             raise ValueError(f"sample(n={n}) at temperature {drawn.temperature}")
         fork = current.get()
         slots = [(fork.step(), self._position(fork, place, prompt, drawn)) for _ in range(n)]
-        made = await _together([self._complete(place, prompt, drawn, role, watch, every, keep, *slot) for slot in slots])
-        fork.advance(max(s.usage.output for s in made), max(s.timing.last - s.timing.sent for s in made))
+        work = [self._complete(place, prompt, drawn, role, watch, every, keep, *slot) for slot in slots]
+        made = [await work[0]] if n == 1 else await _together(work)
+        fork.advance(*_longest(made))
+        self._at_once |= dict.fromkeys((key := tuple(s.key for s in made)), key)
         return made
 
     async def one(self, prompt: Prompt, role: str = "policy", **sampling: Any) -> Sample:
@@ -144,7 +146,8 @@ class Context:
         return (await self.sample(prompt, 1, role, **sampling))[0]
 
     def trim(self, sample: Sample, tokens: int) -> Sample:
-        """The first `tokens` output tokens of a sample of this attempt; from now on only they are charged, in tokens and time.
+        """The first `tokens` output tokens of a sample of this attempt; from now on only they are charged, in tokens and time (of samples
+        made at once, the time of the longest).
 
         For cuts that further calls decide. Needs `token_ids`; what an engine has made live it has spent all the same.
         """
@@ -152,8 +155,10 @@ class Context:
         if tokens >= len(call.kept.token_ids):
             return call.kept
         kept = replace(_first(call.made, tokens, call.place), finish="stop")
+        before = _longest([c.kept for c in self.calls if c.key in self._at_once[sample.key]])
         self.calls[index] = replace(call, kept=kept)
-        current.get().advance(kept.usage.output - call.kept.usage.output, kept.timing.last - call.kept.timing.last)
+        after = _longest([c.kept for c in self.calls if c.key in self._at_once[sample.key]])
+        current.get().advance(after[0] - before[0], after[1] - before[1])
         return kept
 
     async def logprob(self, prompt: Prompt, text: str, role: str = "policy") -> Scored:
@@ -167,16 +172,23 @@ class Context:
         return scored
 
     async def reward(self, steps: Sequence[str], role: str = "reward") -> list[Score]:
-        """A reward model's score of each step, in [0, 1]. None where over-long; None ranks last."""
-        place, fork = self._place(role), current.get()
-        if not isinstance(place.engine, Reward):
-            raise PerPassError(f"the engine of role {role!r} ({place.engine.kind}) gives no rewards")
-        path, model = fork.step(), place.engine
-        given: StepScores = await self._retried(lambda: model.steps(self.problem.question, steps))
-        made = Sample("\n".join(steps), (), "stop", given.usage, given.timing)
-        self._own(place, Prompt(raw=self.problem.question), made, role, "reward", path, 0, given.scores)
-        fork.advance(0, given.timing.last - given.timing.sent)
-        return list(given.scores)
+        """A reward model's score of each step, in [0, 1]. None where over-long; None ranks last. An outcome reward scores the last alone.
+
+        Equal steps have equal scores, so a pooled run judges them once, whoever asks, inside `gather` too; each attempt is charged once.
+        """
+        place, fork, prompt = self._place(role), current.get(), Prompt(raw=self.problem.question)
+        path = fork.step()
+        if self.cell.mode == "live":
+            judged = self._own(place, prompt, await self._judge(place, role, steps), role, "reward", path, 0)
+        else:
+            pool = content_hash(self.services.series, place.hash, "reward", self.problem.question)
+            name = content_hash(list(steps))[:32]
+            make = lambda: self._judge(place, role, steps, pool, sample_key(pool, 0, name))  # noqa: E731
+            judged, key, _ = await self.services.pools.draw(pool, 0, name, Observe(), make)
+            judged = replace(judged, key=key)
+            self.calls.append(Call(key, path, role, "reward", place, prompt, judged, judged, pooled=True))
+        fork.advance(0, judged.timing.last - judged.timing.sent)
+        return list(judged.scores or ())
 
     async def gather(self, *branches: Coroutine[Any, Any, T]) -> list[T]:
         """Run branches at once: each gets its own seeds, clock and random stream; this strand resumes at the latest of them."""
@@ -189,7 +201,7 @@ class Context:
 
     # -- inside ----------------------------------------------------------------------------------------------------------------------
     def fork(self, path: Path = (), tokens: int = 0, seconds: float = 0.0) -> Fork:
-        return Fork(path, random.Random(self._seed("rng", path)), tokens, seconds)
+        return Fork(path, lambda: self._seed("rng", path), tokens, seconds)
 
     @contextmanager
     def strand(self) -> Iterator[Fork]:
@@ -265,6 +277,17 @@ class Context:
         self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made))
         return made
 
+    async def _judge(self, place: Deployment, role: str, steps: Sequence[str], pool: str = "", key: str = "") -> Sample:
+        """A reward call; with a pool it is announced here, where it is made, else by the attempt that it belongs to."""
+        if not isinstance(place.engine, Reward):
+            raise PerPassError(f"the engine of role {role!r} ({place.engine.kind}) gives no rewards")
+        model, prompt = place.engine, Prompt(raw=self.problem.question)
+        given: StepScores = await self._retried(lambda: model.steps(self.problem.question, steps))
+        made = Sample("\n".join(steps), (), "stop", given.usage, given.timing, scores=given.scores)
+        if pool:
+            self.services.made(Made(key, "reward", pool, 0, None, place, self.cell, self.problem, role, 0, prompt, made))
+        return made
+
     def _own(
         self,
         place: Deployment,
@@ -274,7 +297,6 @@ class Context:
         kind: Kind,
         path: Path,
         seed: int,
-        scores: tuple[Score, ...] | None = None,
         keep: Keep | None = None,
     ) -> Sample:
         """Record a call that belongs to this attempt alone."""
@@ -282,7 +304,7 @@ class Context:
         made = replace(made, key=key)
         kept = _kept(made, place, keep)
         self.calls.append(Call(key, path, role, kind, place, prompt, made, kept, pooled=False))
-        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made, scores)
+        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made)
         self.own.append(call)
         self.services.made(call)
         return kept
@@ -294,6 +316,7 @@ class Context:
         if place is not self.cell.policy:  # what the plan wants observed was checked against the policy's engine only
             can = place.engine.capabilities
             observe = Observe(observe.logprobs and can.logprobs, observe.confidence and can.confidence)
+        observe |= Observe(chunks=self.cell.mode == "live")
         return await self._retried(lambda: place.engine.generate(prompt, sampling, seed, observe, watch, every))
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -342,10 +365,15 @@ def _first(made: Sample, length: int, place: Deployment) -> Sample:
         text=place.engine.text(made.token_ids[:length]),
         token_ids=made.token_ids[:length],
         usage=usage,
-        timing=Timing(timing.sent, timing.first, last),
+        timing=Timing(timing.sent, timing.first, last, tuple(c for c in timing.chunks if c[1] <= length)),
         logprob=made.logprob[:length] if made.logprob else made.logprob,
         confidence=made.confidence[:length] if made.confidence else made.confidence,
     )
+
+
+def _longest(made: Sequence[Sample]) -> tuple[int, float]:
+    """How many tokens and seconds calls take that are made at once."""
+    return max(s.usage.output for s in made), max(s.timing.last - s.timing.sent for s in made)
 
 
 async def _within(fork: Fork, branch: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ class Options:
     in_flight   problems in flight at once for pooled cells; None: as many as keep their engines busy
     offline     no new samples: what a pool cannot answer fails at once
     retries     tries of a call after a transport fault, with exponential backoff from `backoff_s`
+    idle_s      seconds of idle power read before the first engine is opened, where a meter measures; 0: none
     max_*       budgets of what is spent in this run; reaching one stops it cleanly
     """
 
@@ -25,6 +26,7 @@ class Options:
     retries: int = 5
     backoff_s: float = 0.5
     window_s: float = 30.0
+    idle_s: float = 30.0
     progress: Callable[[Status], None] | None = None
 
 

@@ -70,6 +70,7 @@ class _Run:
     status: Status = field(default_factory=Status)
     run_id: int = 0
     stopped_by: str = ""
+    idle_known: bool = False
     problem_ids: dict[int, dict[str, int]] = field(default_factory=dict)  # by task object
     twins: asyncio.Task[dict[int, list[Twin]]] | None = None  # --offline: all pooled samples of the series by seed
     ids: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # model, engine, hardware by deployment
@@ -169,8 +170,10 @@ class _Run:
     async def _group(self, places: Sequence[Deployment], work: Sequence[Work]) -> None:
         """All cells that share a set of engines."""
         meter = meter_for([p.hardware for p in places], self.options.require_energy)
-        recorder = WindowRecorder(meter, self.run_id, lambda rows: self.writer.add(windows=rows), self.options.window_s)
-        pools = Pools(lambda pool, trial: self.writer.call(self.store.pool, pool, trial), self.options.offline)
+        recorder = WindowRecorder(meter, self.run_id, self.writer.add, self.options.window_s)
+        if self.options.idle_s and not self.idle_known:  # once a run, before anything is loaded
+            self.idle_known = await recorder.idle(self.options.idle_s)
+        pools = Pools(lambda wanted: self.writer.call(self.store.pools, wanted), self.options.offline)
         services = Services(self.series, pools, self._made, self.options.retries, self.options.backoff_s, self._borrow)
         self.spending.recorder = recorder
         async with self._open(places):
@@ -234,6 +237,7 @@ class _Run:
         try:
             async with recorder.span("whole", w.cell_id):
                 await self._work(_chains(w), w.cell.concurrency or 1, one)
+            recorder.steady(w.cell_id, [call.made for a in answers for call in a.calls], w.cell.concurrency or 1)
         finally:
             for answered in answers:
                 self._store(w, await attempt.judge(answered))
@@ -341,7 +345,8 @@ class _Run:
             token_ids=sample.token_ids or None,
             logprobs=sample.logprob,
             confidence=sample.confidence,
-            scores=made.scores,
+            chunks=tuple(v for at, count in sample.timing.chunks for v in (at - sample.timing.sent, float(count))) or None,
+            scores=sample.scores,
         )
 
     async def _tick(self) -> None:

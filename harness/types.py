@@ -53,7 +53,9 @@ class Sampling:
         return self.temperature == 0
 
     def but(self, where: str = "sampling", **changes: Any) -> Sampling:
-        """A copy with `changes`. Raises UserError for an unknown key, naming the nearest."""
+        """A copy with `changes`, itself where there are none. Raises UserError for an unknown key, naming the nearest."""
+        if not changes:
+            return self
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known:
@@ -83,16 +85,27 @@ class Usage:
     calls: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Usage(
+            self.prompt + other.prompt,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+            self.scored + other.scored,
+            self.calls + other.calls,
+        )
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Raw timestamps of a call in seconds since the epoch; `first` is the first output token (None if there was none)."""
+    """Raw timestamps of a call in seconds since the epoch; `first` is the first output token (None if there was none).
+
+    `chunks`: when each piece of the stream came and how many tokens there were then; () if not observed. A piece may hold several tokens.
+    """
 
     sent: float
     first: float | None
     last: float
+    chunks: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,7 @@ class Sample:
     logprob     log-probability (nats) of each generated token under the sampled distribution's model at temperature 1; None if not observed
     confidence  per token, −mean log-probability of the 20 likeliest tokens (DeepConf, arXiv:2508.15260); None if not observed
     key         names it in the pool or the attempt; empty before it is recorded
+    scores      of a reward call, whose text is the steps: the verdict on each
     """
 
     text: str
@@ -125,6 +139,7 @@ class Sample:
     confidence: tuple[float, ...] | None = None
     origin: Origin = Origin()
     key: str = ""
+    scores: tuple[float | None, ...] | None = None
 
     @property
     def mean_logprob(self) -> float | None:
@@ -183,9 +198,10 @@ class Observe:
 
     logprobs: bool = False
     confidence: bool = False
+    chunks: bool = False  # when each piece of the stream came: of live cells
 
     def __or__(self, other: Observe) -> Observe:
-        return Observe(self.logprobs or other.logprobs, self.confidence or other.confidence)
+        return Observe(self.logprobs or other.logprobs, self.confidence or other.confidence, self.chunks or other.chunks)
 
 
 @dataclass(frozen=True)

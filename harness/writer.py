@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.records import AttemptRecord, SampleRecord, WindowRecord
+from results.records import AttemptRecord, PowerRecord, SampleRecord, WindowRecord
 
 if TYPE_CHECKING:
     from results.store import Store
@@ -24,16 +24,22 @@ class Writer:
         self._samples: list[SampleRecord] = []
         self._attempts: list[AttemptRecord] = []
         self._windows: list[WindowRecord] = []
+        self._power: list[PowerRecord] = []
         self._flusher: asyncio.Task[None] | None = None
 
     def add(
-        self, samples: Sequence[SampleRecord] = (), attempts: Sequence[AttemptRecord] = (), windows: Sequence[WindowRecord] = ()
+        self,
+        samples: Sequence[SampleRecord] = (),
+        attempts: Sequence[AttemptRecord] = (),
+        windows: Sequence[WindowRecord] = (),
+        power: Sequence[PowerRecord] = (),
     ) -> None:
         """Queue records. Raises what the last batch failed with, so that a run whose database is gone stops."""
         self._raise_failure()
         self._samples += samples
         self._attempts += attempts
         self._windows += windows
+        self._power += power
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a store function in the writer's thread, after what was written before."""
@@ -48,9 +54,9 @@ class Writer:
         await self._write()
 
     async def _write(self) -> None:
-        batch = self._samples, self._attempts, self._windows
+        batch = self._samples, self._attempts, self._windows, self._power
         if any(batch):
-            self._samples, self._attempts, self._windows = [], [], []
+            self._samples, self._attempts, self._windows, self._power = [], [], [], []
             await self.call(self._store.write, *batch)
 
     async def close(self) -> None:

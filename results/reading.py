@@ -13,7 +13,12 @@ from results.schema import Attempt, AttemptSample, Engine, Hardware, Judgement, 
 
 _S: Any = Sample.__table__
 PLAIN = [f for f in SampleRecord.__dataclass_fields__ if f in _S.c]  # fields that are columns of the same name
-TEXTS = {"prompt": "prompt_id", "text": "text_id", "token_ids": "token_ids_id", "logprobs": "logprobs_id", "confidence": "confidence_id"}
+_POOLS = (
+    sa.select(_S)
+    .where(_S.c.pool.in_(sa.bindparam("pools", expanding=True)), _S.c.trial.in_(sa.bindparam("trials", expanding=True)))
+    .order_by(_S.c.pool, _S.c.trial, _S.c.position)
+)
+TEXTS = {field: f"{field}_id" for field in ("prompt", "text", "token_ids", "logprobs", "confidence", "chunks")}
 
 
 def finished(connection: sa.Connection, cell_id: int) -> set[tuple[int, int]]:
@@ -26,6 +31,18 @@ def pool(connection: sa.Connection, name: str, trial: int | None) -> list[Sample
     if trial is not None:
         query = query.where(_S.c.trial == trial)
     return records(connection, connection.execute(query).mappings().all())
+
+
+def pools(connection: sa.Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], list[SampleRecord]]:
+    found: dict[tuple[str, int], list[SampleRecord]] = {place: [] for place in wanted}
+    rows: list[Any] = []
+    for part in texts.chunks(wanted):
+        names, trials = sorted({name for name, _ in part}), sorted({trial for _, trial in part})
+        rows += connection.execute(_POOLS, {"pools": names, "trials": trials}).mappings().all()
+    for record in records(connection, [row for row in rows if (row["pool"], row["trial"]) in found]) if rows else ():
+        assert record.pool is not None
+        found[record.pool, record.trial].append(record)
+    return found
 
 
 def samples(connection: sa.Connection, keys: Sequence[str]) -> dict[str, SampleRecord]:

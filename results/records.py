@@ -47,6 +47,7 @@ class SampleRecord:
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
     confidence: tuple[float, ...] | None = None
+    chunks: tuple[float, ...] | None = None  # of a live cell's call: seconds after `sent` and tokens so far, in turn, of each piece
     scores: tuple[float | None, ...] | None = None  # a reward call's verdict on each step; None where the input was over-long
 
 
@@ -114,6 +115,21 @@ class AttemptRecord:
     ledger: tuple[LedgerRecord, ...]
     codes: Mapping[str, str] = field(default_factory=dict)
     memory: tuple[int, str] | None = None  # of a strategy with memory: the place in its order, and what it carries on
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerRecord:
+    """Readings of one quantity of one device over a stretch of a run. `times`: seconds after `started`."""
+
+    run_id: int
+    meter: str
+    quantity: str
+    domain: str
+    device: str
+    started: float
+    ended: float
+    times: tuple[float, ...]
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from perpass.identity import canonical, content_hash
 from results import identities, memories, reading, writing
 from results.database import transaction
-from results.records import AttemptRecord, CellKey, SampleRecord, Twin, Use, WindowRecord
+from results.records import AttemptRecord, CellKey, PowerRecord, SampleRecord, Twin, Use, WindowRecord
 from results.schema import Attempt, Cell, Run
 from results.texts import on_new
 from results.writing import Written
@@ -147,14 +147,18 @@ class Store:
     # --- results ------------------------------------------------------------------------------------------------------------------------
 
     def write(
-        self, samples: Sequence[SampleRecord] = (), attempts: Sequence[AttemptRecord] = (), windows: Sequence[WindowRecord] = ()
+        self,
+        samples: Sequence[SampleRecord] = (),
+        attempts: Sequence[AttemptRecord] = (),
+        windows: Sequence[WindowRecord] = (),
+        power: Sequence[PowerRecord] = (),
     ) -> Written:
         """Write a batch in one transaction; returns how many rows of each were new. Attempts may use samples of the batch or stored ones.
 
         Raises PerPassError when an attempt uses a sample that is neither; nothing is then written.
         """
         with transaction(self.engine) as connection:
-            return writing.write(connection, samples, attempts, windows)
+            return writing.write(connection, samples, attempts, windows, power)
 
     def finished(self, cell_id: int) -> set[tuple[int, int]]:
         """(problem id, trial) of the attempts that are stored without an error: what need not be run again."""
@@ -163,6 +167,10 @@ class Store:
     def pool(self, pool: str, trial: int | None = None) -> list[SampleRecord]:
         """The stored samples of a pool, whole, by trial and position; `trial` None: of all trials."""
         return self._read(reading.pool, pool, trial)
+
+    def pools(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], list[SampleRecord]]:
+        """The stored samples of several pools' parts for a trial, each whole, by position; an empty list where there are none."""
+        return self._read(reading.pools, wanted)
 
     def samples(self, keys: Iterable[str]) -> dict[str, SampleRecord]:
         """Stored samples by key; keys that are not stored are absent."""

@@ -12,7 +12,7 @@ from perpass.errors import PerPassError
 from perpass.identity import canonical
 from results import memories, schema, texts
 from results.reading import PLAIN, TEXTS
-from results.records import AttemptRecord, SampleRecord, WindowRecord
+from results.records import AttemptRecord, PowerRecord, SampleRecord, WindowRecord
 from results.texts import Piece, chunks, on_new
 from tasks.types import Outcome
 
@@ -23,9 +23,10 @@ _LEDGER: Any = schema.Ledger.__table__
 _USE: Any = schema.AttemptSample.__table__
 _SCORE: Any = schema.RewardScore.__table__
 _WINDOW: Any = schema.Window.__table__
+_POWER: Any = schema.Power.__table__
 _CELL: Any = schema.Cell.__table__
 
-KINDS = {"prompt": "text", "text": "text", "token_ids": "int32", "logprobs": "float32", "confidence": "float32"}
+KINDS = {"prompt": "text", "text": "text", "token_ids": "int32", "logprobs": "float32", "confidence": "float32", "chunks": "float32"}
 OWN = ("cell_id", "problem_id", "trial", "run_id", "finish", "error", "serial_tokens", "latency_s", "ttft_s", "started", "ended")
 COUNTERS = ("problems", "attempts", "items", "correct", "errors")
 
@@ -41,12 +42,17 @@ class Written(NamedTuple):
 
 
 def write(
-    connection: sa.Connection, samples: Sequence[SampleRecord], attempts: Sequence[AttemptRecord], windows: Sequence[WindowRecord]
+    connection: sa.Connection,
+    samples: Sequence[SampleRecord],
+    attempts: Sequence[AttemptRecord],
+    windows: Sequence[WindowRecord],
+    power: Sequence[PowerRecord] = (),
 ) -> Written:
     """See `results.store.Store.write`."""
     new_samples = write_samples(connection, samples)
     new_attempts = write_attempts(connection, attempts)
     new_windows = write_windows(connection, windows)
+    write_power(connection, power)
     return Written(new_samples, new_attempts, new_windows)
 
 
@@ -208,6 +214,18 @@ def write_windows(connection: sa.Connection, windows: Sequence[WindowRecord]) ->
     before = connection.execute(sa.select(sa.func.count()).select_from(_WINDOW)).scalar_one()
     connection.execute(on_new(connection, _WINDOW), [_window_row(w) for w in windows])
     return int(connection.execute(sa.select(sa.func.count()).select_from(_WINDOW)).scalar_one()) - int(before)
+
+
+def write_power(connection: sa.Connection, power: Sequence[PowerRecord]) -> None:
+    if not power:
+        return
+    ids = texts.put(connection, (("float32", values) for p in power for values in (p.times, p.values)))
+    rows = [
+        {**{f: getattr(p, f) for f in ("run_id", "meter", "quantity", "domain", "device", "started", "ended")}, "readings": len(p.times)}
+        | {"times_id": ids[("float32", p.times)], "values_id": ids[("float32", p.values)]}
+        for p in power
+    ]
+    connection.execute(on_new(connection, _POWER), rows)
 
 
 def _window_row(window: WindowRecord) -> dict[str, Any]:

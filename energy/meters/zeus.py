@@ -9,15 +9,20 @@ takes seconds to import, so it is imported on first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from energy.codes import Code
 from energy.meters import meters
+from energy.traces import Quantity, Sense
 from energy.windows import Device, Domain, Reading, Source, now
 from perpass.errors import PerPassError
 
 if TYPE_CHECKING:
     from zeus.device.gpu import GPUs
+    from zeus.device.gpu.common import GPU
+
+T = TypeVar("T")
 
 
 @meters.register("zeus")
@@ -69,6 +74,20 @@ class ZeusMeter:
                 joules[device] = millijoules / 1000.0
         return Reading(at_s, joules, self.name, self.version, self.source, self._codes)
 
+    def sense(self) -> list[Sense]:
+        """Instant power (W), temperature (°C), and whether clocks are held back, of each GPU that tells."""
+        found = []
+        for device, gpu in zip(self._devices, self._gpus.gpus if self._gpus is not None else (), strict=False):
+            told = {Quantity.POWER: _watts(gpu), Quantity.TEMPERATURE: _celsius(gpu), Quantity.LIMITED: _limited(gpu)}
+            found += [Sense(quantity, device, value) for quantity, value in told.items() if value is not None]
+        return found
+
+    def state(self) -> tuple[Code, ...]:
+        """What makes these GPUs not ours alone: MIG slices, processes of others."""
+        gpus = () if self._gpus is None else self._gpus.gpus
+        found = {code for gpu in gpus for code in _shared(gpu)}
+        return tuple(code for code in Code if code in found)
+
     def close(self) -> None:
         """Zeus keeps one handle for the process; nothing to give back."""
         self._gpus = None
@@ -102,3 +121,54 @@ def _uuid(gpu: object) -> str | None:
     except Exception:  # pynvml raises its own hierarchy, and AMD handles are not NVML's.
         return None
     return found.decode() if isinstance(found, bytes) else str(found)
+
+
+# -- what NVML tells beyond the counter ------------------------------------------------------------------------------------------------
+
+
+def _watts(gpu: GPU) -> float | None:
+    return _told(lambda: gpu.get_instant_power_usage() / 1000.0)
+
+
+def _celsius(gpu: GPU) -> float | None:
+    return _told(lambda: float(gpu.get_gpu_temperature()))
+
+
+def _limited(gpu: GPU) -> float | None:
+    """1 while clocks are held back for power or heat, 0 while not. Idle and user-set clocks hold nothing back."""
+    import pynvml
+
+    reasons = _told(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(gpu.handle))  # type: ignore[attr-defined]
+    return None if reasons is None else float(bool(int(reasons) & _HELD_BACK))
+
+
+_HELD_BACK = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
+"""NVML's clocks event reasons: software power cap, hardware slowdown, software and hardware thermal slowdown, power brake (nvml.h)."""
+
+
+def _shared(gpu: GPU) -> Iterator[Code]:
+    import pynvml
+
+    handle = getattr(gpu, "handle", None)
+    mode = _told(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0])
+    if mode == pynvml.NVML_DEVICE_MIG_ENABLE:
+        yield Code.MIG_SHARED
+    others = _told(lambda: {p.pid for p in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)} - own_processes())
+    if others:
+        yield Code.FOREIGN_PROCESS
+
+
+def own_processes() -> set[int]:
+    """Ours and our descendants' process ids. A driver that counts in another namespace (some containers) names others: then say so."""
+    import psutil
+
+    own = psutil.Process()
+    return {own.pid, *(child.pid for child in own.children(recursive=True))}
+
+
+def _told(ask: Callable[[], T]) -> T | None:
+    """What a device says; None where it does not: old devices, other vendors, a device that is lost. Each library raises its own kinds."""
+    try:
+        return ask()
+    except Exception:
+        return None

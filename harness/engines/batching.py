@@ -258,6 +258,8 @@ class Batcher:
             return True, PerPassError("the model's logits are not numbers; try another dtype")
         job.last = at
         job.first = at if job.first is None else job.first
+        if job.observe.chunks:
+            job.chunks.append((at, len(job.tokens) + 1))
         try:
             return job.take(token, self._eos), None
         except Exception as error:  # the caller's own watch

@@ -49,6 +49,7 @@ class Generation(Job):
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
+    chunks: list[tuple[float, int]] = field(default_factory=list)
     finish: Finish = "length"
     first: float | None = None
     end: int | None = None

@@ -338,7 +338,7 @@ class OpenAIEngine:
             token_ids=ids,
             finish="stop" if kept else reading.finish,
             usage=usage,
-            timing=Timing(sent, first, last),
+            timing=Timing(sent, first, last, tuple(reading.chunks) if observe.chunks else ()),
             logprob=tuple(reading.logprobs[:length]) if observe.logprobs else None,
             confidence=tuple(reading.confidence[:length]) if observe.confidence else None,
         )

@@ -38,6 +38,7 @@ class Reading:
         self.widest = 0  # most likely tokens that it showed for one
         self.fingerprint = ""
         self.reasoning = ""
+        self.chunks: list[tuple[float, int]] = []  # when each piece arrived, and the tokens there were then; one a piece where it hides them
         self._parts: list[str] = []
         self._pieces = 0
         self._think = think or THINK
@@ -93,6 +94,7 @@ class Reading:
             self.running = True
         if added or ids or len(self.logprobs) > before:
             self._pieces += 1
+            self.chunks.append((at, len(self.ids) or len(self.logprobs) or self._pieces))
             self.first = at if self.first is None else self.first
             self.last = at
         elif reason:

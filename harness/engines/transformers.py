@@ -231,7 +231,7 @@ class TransformersEngine:
             token_ids=ids,
             finish=job.finish,
             usage=Usage(prompt=len(rendered.ids), output=len(ids), reasoning=reasoning, calls=1),
-            timing=Timing(sent, job.first, job.last),
+            timing=Timing(sent, job.first, job.last, tuple(job.chunks)),
             logprob=tuple(job.logprobs) if job.observe.logprobs else None,
             confidence=tuple(job.confidence) if job.observe.confidence else None,
         )

@@ -313,7 +313,7 @@ class VLLMEngine:
             token_ids=ids,
             finish=stream.finish or "length",
             usage=usage,
-            timing=Timing(sent, stream.first, stream.last if stream.last is not None else now()),
+            timing=Timing(sent, stream.first, stream.last if stream.last is not None else now(), tuple(stream.chunks)),
             logprob=tuple(stream.logprobs[:length]) if stream.observe.logprobs else None,
             confidence=tuple(stream.confidence[:length]) if stream.observe.confidence else None,
         )

@@ -23,6 +23,7 @@ class Stream:
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.confidence: list[float] = []
+        self.chunks: list[tuple[float, int]] = []  # when each piece arrived, and the tokens there were then
         self.scored: list[float] = []  # of the prompt's tokens but its first, if asked for
         self.ranks: list[int | None] = []  # theirs among all tokens, from 1
         self.cached = 0  # tokens of the prompt that were in vLLM's cache
@@ -42,6 +43,8 @@ class Stream:
             self.first = at if self.first is None else self.first
             self.last = at
             self.tokens.extend(part.token_ids)
+            if self.observe.chunks:
+                self.chunks.append((at, len(self.tokens)))
             self._look(part.logprobs)
         if output.finished:
             self._end(part.finish_reason, part.stop_reason)
@@ -79,3 +82,4 @@ class Stream:
     def shorten(self, length: int) -> None:
         """Forget what came after the first `length` tokens."""
         del self.tokens[length:], self.logprobs[length:], self.confidence[length:]
+        self.chunks = [(at, min(count, length)) for at, count in self.chunks]

@@ -113,7 +113,7 @@ def test_a_live_cell_draws_from_no_pool_and_is_judged_after_its_window(tmp_path:
     done = go([live], db)
     assert done.status == "done"
     assert table(db, "select * from sample where pool is not null").empty
-    assert set(table(db, "select kind from window").kind) == {"whole"}
+    assert set(table(db, "select kind from window").kind) == {"whole", "steady"}
     window = table(db, "select max(ended) as ended from window").ended[0]
     assert window >= table(db, "select max(last) as newest from sample").newest[0]
 
