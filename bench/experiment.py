@@ -35,6 +35,7 @@ class Content(BaseModel):
     limit: int | None = Field(None, ge=1)
     mode: Literal["pooled", "live"] = "pooled"
     concurrency: list[int] = Field(default_factory=list)
+    rate: list[float] = Field(default_factory=list)
     seed: int = Field(0, ge=0, lt=2**63)
     series: str = Field("main", min_length=1, max_length=200)
     trust_remote_code: bool = False
@@ -205,10 +206,15 @@ def _check(raw: Mapping[str, Any], places: Source) -> Content:
     except ValidationError as error:
         # A misspelt key explains the one that is then missing, so it is told first.
         raise explain(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"), places) from None
-    if content.mode == "live" and not content.concurrency:
-        raise UserError(f"{places.where(('mode',))}: mode: live needs `concurrency`, such as concurrency: [32]")
-    if content.mode == "pooled" and content.concurrency:
-        raise UserError(f"{places.where(('concurrency',))}: concurrency: needs `mode: live`; pooled cells share one limit")
+    if content.mode == "live" and not (content.concurrency or content.rate):
+        expected = "`concurrency`, such as concurrency: [32], or `rate`, problems a second"
+        raise UserError(f"{places.where(('mode',))}: mode: live needs {expected}")
+    for key in ("concurrency", "rate"):
+        if content.mode == "pooled" and getattr(content, key):
+            raise UserError(f"{places.where((key,))}: {key}: needs `mode: live`; pooled cells share one limit")
+    for i, rate in enumerate(content.rate):
+        if not 0 < rate <= 10_000:
+            raise UserError(f"{places.where(('rate', i))}: rate: expected problems a second, above 0 and at most 10000, not {rate:g}")
     for i, value in enumerate(content.concurrency):
         if value < 1:
             raise UserError(f"{places.where(('concurrency', i))}: concurrency: expected at least 1, not {value}")
@@ -223,7 +229,10 @@ _EXPECTED = {
     "dict_type": "a mapping",
     "float_type": "a number",
 }
-_EXAMPLES = {"models": "perpass/nano", "engines": "transformers", "tasks": "gsm8k", "strategies": "direct, cot", "concurrency": "32"}
+_EXAMPLES = {
+    **{"models": "perpass/nano", "engines": "transformers", "tasks": "gsm8k", "strategies": "direct, cot"},
+    **{"concurrency": "32", "rate": "2.0"},
+}
 
 
 def explain(error: Mapping[str, Any], places: Source) -> UserError:

@@ -70,7 +70,8 @@ def _cells(experiment: Experiment, policy: Deployment, task: Task, strategy: Bou
     if "judge" in strategy.strategy.roles:
         needed.setdefault("judge", policy)
     cell = Cell(policy, strategy.on(task), task, needed, content.seed, content.mode, None, content.limit, content.trials)
-    return [replace(cell, concurrency=c) for c in content.concurrency] or [cell]
+    live = [replace(cell, concurrency=c) for c in content.concurrency] + [replace(cell, rate=r) for r in content.rate]
+    return live or [cell]
 
 
 def _obstacle(cell: Cell) -> str | None:
@@ -83,6 +84,8 @@ def _obstacle(cell: Cell) -> str | None:
         return f"the engine of role 'reward' ({cell.roles['reward'].engine.kind}) gives no rewards"
     if cell.lacking:
         return f"strategy {strategy.name} needs {' and '.join(cell.lacking)}, which engine {kind} does not offer"
+    if strategy.memory and cell.rate is not None:
+        return f"strategy {strategy.name} carries a memory from problem to problem, so they cannot arrive at a rate; use concurrency"
     if reason := _protocol(cell) or (strategy.obstacle and strategy.obstacle(cell)):
         return reason
     if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):

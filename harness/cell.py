@@ -40,8 +40,9 @@ class Deployment:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """model × engine × hardware × strategy × task (× concurrency when live), with its roles, and how much of it this plan asks for.
+    """model × engine × hardware × strategy × task (× concurrency or rate when live), with its roles, and how much of it this plan asks for.
 
+    `rate`: problems that arrive per second, whatever is still under way (an open loop), in place of a fixed `concurrency` (a closed one).
     `roles` holds only the deployments that the strategy needs beside the policy. `limit` and `trials` are the plan's, not identity.
     """
 
@@ -54,6 +55,7 @@ class Cell:
     concurrency: int | None = None
     limit: int | None = None
     trials: int = 1
+    rate: float | None = None
     observe: Observe = field(default_factory=Observe)  # what the plan's strategies together want recorded on this deployment
 
     @property
@@ -82,7 +84,7 @@ class Cell:
             task=task,
             roles={name: role.identity() for name, role in self.roles.items()},
             seed=self.seed,
-            mode=self.mode,
+            mode=self.mode if self.rate is None else f"{self.mode}@{self.rate:g}/s",
             concurrency=self.concurrency,
         )
 
@@ -101,7 +103,7 @@ class Cell:
             if (scorer if need == "prompt_logprobs" else self.policy).engine.capabilities.missing([need])
         ]
 
-    @property
+    @cached_property
     def label(self) -> str:
         return f"{self.policy.model.name} · {self.policy.engine.kind} · {self.strategy.label} · {self.task.name}"
 

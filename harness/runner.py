@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,7 @@ from harness.spending import Spending
 from harness.windows import WindowRecorder, meter_for
 from harness.writer import Writer
 from perpass.errors import BudgetReached
+from perpass.identity import seed_from
 from results.records import SampleRecord, Twin
 from tasks.types import Outcome, Problem
 
@@ -236,7 +238,10 @@ class _Run:
 
         try:
             async with recorder.span("whole", w.cell_id):
-                await self._work(_chains(w), w.cell.concurrency or 1, one)
+                if w.cell.rate is None:
+                    await self._work(_chains(w), w.cell.concurrency or 1, one)
+                else:
+                    await self._arrivals(w, w.cell.rate, one)
             recorder.steady(w.cell_id, [call.made for a in answers for call in a.calls], w.cell.concurrency or 1)
         finally:
             for answered in answers:
@@ -267,6 +272,27 @@ class _Run:
             for unfinished in workers:
                 unfinished.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _arrivals(self, w: Work, rate: float, one: One) -> None:
+        """Problems arrive at random (a Poisson process, seeded by the experiment), `rate` a second, whatever is still under way."""
+        gaps, due = random.Random(seed_from("arrivals", w.cell.seed)), time.monotonic()
+
+        async def arrive(problem: Problem, trial: int, at: float) -> None:
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
+            self.spending.stop_if_reached()
+            self.status.cell = w.cell.label
+            await one(w, problem, trial, Memory())
+
+        jobs = []
+        for problem, trial in w.todo:
+            due += gaps.expovariate(rate)
+            jobs.append(asyncio.ensure_future(arrive(problem, trial, due)))
+        try:
+            await asyncio.gather(*jobs)
+        finally:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _memory(self, w: Work, problem: Problem, trial: int) -> Memory:
         """What the strategy carries into `problem`: empty at the first, and for a strategy without memory."""

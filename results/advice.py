@@ -103,7 +103,7 @@ def _energy(fit: Sequence[Row]) -> Choice:
 def _time(fit: Sequence[Row]) -> Choice:
     """By the median latency of one attempt, over accuracy. What was timed beside other work says how busy the device was, not how fast the
     cell is: such times are not ranked."""
-    alone = [row for row in fit if row["mode"] == "live" and row["reasons"].get("latency_p50_s") is None]
+    alone = [row for row in fit if row["mode"].startswith("live") and row["reasons"].get("latency_p50_s") is None]
     if alone:
         choice = _least("fastest", "time", alone, "latency_p50_s", _each(alone, "latency_p50_s", "s"), untimed=len(fit) - len(alone))
         return replace(choice, price=f"{choice.price} by median latency") if choice.winners else choice

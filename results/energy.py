@@ -139,7 +139,7 @@ def _live_cells(connection: sa.Connection, run_id: int) -> dict[int, int]:
         .join(_ATTEMPT, _ATTEMPT.c.id == _USE.c.attempt_id)
         .join(_CELL, _CELL.c.id == _ATTEMPT.c.cell_id)
         .join(_SAMPLE, _SAMPLE.c.id == _USE.c.sample_id)
-        .where(_CELL.c.mode == "live", _SAMPLE.c.run_id == run_id)
+        .where(_CELL.c.mode.like("live%"), _SAMPLE.c.run_id == run_id)
     )
     return dict(connection.execute(query).tuples().all())
 

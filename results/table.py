@@ -112,8 +112,8 @@ def _title(rows: Sequence[Row], several: bool) -> str:
     first = rows[0]
     parts = [first["task"], *([f"series {first['series']}"] if several or first["series"] != "main" else [])]
     parts += [str(first[f]) for f in SHARED if f != "mode" and same(rows, f) and (len(rows) > 1 or f != "model")]
-    if same(rows, "mode") and first["mode"] == "live":
-        parts.append("live")
+    if same(rows, "mode") and first["mode"].startswith("live"):
+        parts.append(first["mode"])
     if same(rows, "problems") and same(rows, "attempts"):
         parts.append(_amount(first))
     return " · ".join(parts)

@@ -194,6 +194,13 @@ def test_a_greedy_strategy_runs_one_trial() -> None:
     assert [c.runs for c in build(strategies=["direct", "cot"], trials=4).cells] == [1, 4]
 
 
+def test_live_cells_may_arrive_at_rates_instead() -> None:
+    made = build(mode="live", concurrency=[1], rate=[0.5, 20])
+    modes = [(cell.key.mode, cell.key.concurrency) for cell in made.cells]
+    assert modes == [("live", 1), ("live@0.5/s", None), ("live@20/s", None)] * (len(modes) // 3)
+    assert len({cell.identity for cell in made.cells}) == len(made.cells)
+
+
 def test_live_cells_are_crossed_with_concurrency() -> None:
     made = build(mode="live", concurrency=[1, 8])
     assert [c.concurrency for c in made.cells] == [1, 8]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from harness.strategy import Strategy
 from harness.testing import ScriptedEngine
 from harness.types import Answer, Observe, Sampling, TransportFault
 from perpass.errors import UserError
+from perpass.identity import seed_from
 from results.database import open_database
 from results.store import Store
 from tests.harness.digits import Digits, cell, place
@@ -116,6 +119,22 @@ def test_a_live_cell_draws_from_no_pool_and_is_judged_after_its_window(tmp_path:
     assert set(table(db, "select kind from window").kind) == {"whole", "steady"}
     window = table(db, "select max(ended) as ended from window").ended[0]
     assert window >= table(db, "select max(last) as newest from sample").newest[0]
+
+
+def test_problems_arrive_at_a_rate_whatever_is_under_way(tmp_path: Path) -> None:
+    db, base = tmp_path / "a.db", cell("cot", place(ScriptedEngine(latency=(0.3, 0.3))), Digits(size=30))
+    live = Cell(base.policy, base.strategy, base.task, mode="live", rate=100.0)
+    assert go([live], db).status == "done"
+    assert table(db, "select mode, concurrency from cell").to_dict("records") == [{"mode": "live@100/s", "concurrency": None}]
+    began = table(db, "select started from window where kind = 'whole'").started[0]
+    sent = table(db, "select sent from sample order by problem_id").sent
+    gaps = random.Random(seed_from("arrivals", 0))
+    due = list(itertools.accumulate(gaps.expovariate(100.0) for _ in range(30)))
+    assert all(at - began >= wanted - 0.01 for at, wanted in zip(sent, due, strict=True))  # never before its time
+    running = max(sum(s <= at < s + 0.3 for s in sent) for at in sent)
+    assert running > 5  # a closed loop of one would have had one
+    codes = table(db, "select codes from attempt").codes
+    assert set(codes) == {"{}"}  # taken alone on the device: no shared load
 
 
 def test_a_missing_observation_skips_the_cell_and_names_fresh(tmp_path: Path) -> None:
