@@ -71,6 +71,11 @@ def headline(window: Window) -> float | None:
     return None if domain is None else window.energy_j(domain)
 
 
+def headline_rows(rows: Sequence[Any]) -> float | None:
+    """The same of the stored rows of one window, one for each domain and device."""
+    return headline(_window(rows))
+
+
 def settle(engine: sa.Engine, run_id: int) -> Settled:
     """Attribute this run's windows to its calls, then charge every attempt that used one of them. Recomputes all; marks it settled."""
     with transaction(engine) as connection:

@@ -143,7 +143,7 @@ def samples(db: Db, *, cell_ids: Collection[int] | None = None, pool: str | None
 
     s = _SAMPLE.c
     flop = (s.flop_linear + s.flop_attention + s.flop_head).label("flop")
-    query = sa.select(*(c for c in s if not c.name.endswith(("token_ids_id", "logprobs_id", "confidence_id"))), flop)
+    query = sa.select(*(c for c in s if not c.name.endswith(("token_ids_id", "logprobs_id", "confidence_id", "chunks_id"))), flop)
     if pool is not None:
         query = query.where(s.pool == pool)
     if cell_ids is not None:

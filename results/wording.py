@@ -58,11 +58,13 @@ def mode(row: Row) -> str:
 
 def cell_name(row: Row, rows: Sequence[Row], model: bool = True) -> str:
     """As few words as tell the row from the others of its block; without `model` where something else tells the models apart."""
+    said = [{**other, "mode": mode(other)} for other in rows]
+    own = {**row, "mode": mode(row)}
     fields = [f for f in ("model", "strategy") if f == "strategy" or not same(rows, f)]
     for more in ("mode", "engine", "hardware", "cell"):
-        if sum(all(other[f] == row[f] for f in fields) for other in rows) > 1 and not same(rows, more):
+        if sum(all(other[f] == own[f] for f in fields) for other in said) > 1 and not same(said, more):
             fields.append(more)
-    return " ".join(mode(row) if f == "mode" else str(row[f]) for f in fields if model or f != "model")
+    return " ".join(str(own[f]) for f in fields if model or f != "model")
 
 
 def short_names(rows: Sequence[Row]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tables beneath a report: how far accuracy drops under stress, what abstaining came to, REST's averages, and interruptions."""
+"""Tables beneath a report: how far accuracy drops under stress, what abstaining came to, REST's averages, interruptions, token budgets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def found(
     series: str | None = None,
     task: str | None = None,
     common: bool = False,
+    targets: Mapping[str, float] | None = None,
 ) -> dict[str, list[Row]]:
-    """The rows of `results.drops` ("stress"), `results.selective` ("abstention"), `results.rest` ("rest", once for each of its cells) and
-    `results.interruption` ("interruption") about the cells of a report, which selected so."""
-    from results import database, drops, interruption, report, rest, selective
+    """The rows of `results.drops` ("stress"), `results.selective` ("abstention"), `results.rest` ("rest", once for each of its cells),
+    `results.interruption` ("interruption"), `results.budgets` ("budget") and `results.live` ("live"; `targets` are its goodput's) about the
+    cells of a report, which selected so."""
+    from results import budgets, database, drops, interruption, live, report, rest, selective
 
     if not rows:
         return {}
@@ -38,6 +40,8 @@ def found(
                 for level in row["levels"]
             ],
             interruption.KIND: interruption.rows(engine, experiment=experiment, cells=cells),
+            budgets.KIND: budgets.rows(engine, experiment=experiment, cells=cells),
+            live.KIND: live.rows(engine, cells=cells, targets=targets),
         }
     finally:
         engine.dispose()
@@ -46,7 +50,7 @@ def found(
 
 
 def merged(rows: Sequence[Row], below: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """The report's rows with what was found about each, under `stress`, `abstention`, `rest` and `interruption`."""
+    """The report's rows with what was found about each, under `stress`, `abstention`, `rest`, `interruption`, `budget`, `live`."""
     own = {(row["cell"], row["series"], name): row for name, more in below.items() for row in more}
     return [row | {name: own[key] for name in below if (key := (row["cell"], row["series"], name)) in own} for row in rows]
 
@@ -69,6 +73,15 @@ def say(below: Mapping[str, Sequence[Row]], format: str) -> None:
 
         rows = below["interruption"]
         _print("interrupted thinking", interruption_text.lines(rows), interruption_text.notes(rows), format)
+    if rows := below.get("budget"):
+        from results import budgets
+
+        _print("token budgets", budgets.lines(rows), budgets.notes(rows), format)
+    if rows := below.get("live"):
+        from results import live_text
+
+        _print("alone on the device: times, p50 / p99", live_text.lines(rows), [], format)
+        _print("alone on the device: the steady state", live_text.energy_lines(rows), live_text.notes(rows), format)
 
 
 def _print(title: str, made: Sequence[Row], notes: Sequence[str], format: str) -> None:

@@ -54,6 +54,23 @@ def overrides(
     return Overrides(models or (), tasks or (), strategies or (), engines or (), limit, series, sets or ())
 
 
+def targets(text: str | None) -> dict[str, float]:
+    """`ttft=0.5,tpot=0.05` as seconds by `ttft_s`, `tpot_s`. Raises UserError for another name, and for what is no number above 0."""
+    from perpass.errors import UserError
+
+    found: dict[str, float] = {}
+    for part in (text or "").split(",") if text is not None else []:
+        name, equals, value = part.strip().partition("=")
+        choose(name, ["ttft", "tpot", "e2e"], "goodput target")
+        try:
+            found[f"{name}_s"] = float(value)
+        except ValueError:
+            raise UserError(f"--goodput {text}: expected {name}=SECONDS, such as {name}=0.5") from None
+        if not equals or not 0 < found[f"{name}_s"] < 1e9:
+            raise UserError(f"--goodput {text}: {name} must be seconds above 0")
+    return found
+
+
 def choose(value: str, known: list[str], flag: str) -> str:
     """`value`, when it is one of `known`. Raises UserError with the nearest."""
     from perpass.errors import unknown

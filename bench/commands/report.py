@@ -23,6 +23,7 @@ def report(
     axes: Annotated[str | None, typer.Option(metavar="A,B", help="Axes of the frontier: accuracy,flop unless given.")] = None,
     cost_basis: Annotated[str | None, typer.Option(metavar="token|hardware|energy", help="What dollars are made of.")] = None,
     common: Annotated[bool, typer.Option("--common", help="Only the problems that all cells of a task have.")] = False,
+    goodput: Annotated[str | None, typer.Option(metavar="ttft=S,tpot=S,e2e=S", help="Targets in seconds for live cells.")] = None,
 ) -> None:
     """Show the table of cells, each number computed from the stored attempts, and each task's frontier as a picture.
 
@@ -39,6 +40,7 @@ def report(
     wanted = [axis.strip() for axis in axes.split(",")] if axes is not None else None
     if wanted is not None and not all(wanted):
         raise UserError(f"--axes {axes}: expected names with commas between them, such as accuracy,energy")
+    targets = options.targets(goodput)
     asked = None if experiment is None else _file(experiment)
     name = asked.name if asked else experiment
     rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, axes=wanted, common=common, cost_basis=cost_basis)
@@ -46,7 +48,7 @@ def report(
     if found:
         keys = published.stored(rows, db)
         rows = [row | {"published": [one.row() for one in published.beside(found, keys[row["cell"]])]} for row in rows]
-    below = beneath.found(db, rows, experiment=name, series=series, task=task, common=common)
+    below = beneath.found(db, rows, experiment=name, series=series, task=task, common=common, targets=targets)
     rows = beneath.merged(rows, below)
     print(tables.render(rows, format, drawn=True, colour=output.colour()))
     beneath.say(below, format)
