@@ -173,7 +173,7 @@ def _call(cell: Cell, made: Made, rate: Rate | None, book: PriceBook) -> Take:
 def _computed(cell: Cell, place: Deployment, prompt: Range, output: Range) -> tuple[Range | None, Range | None]:
     """FLOPs of a call and its seconds at the device's peak rates, as far as architecture and device are known."""
     config, settings = place.model.config, place.engine.settings
-    fixed = {k: settings[k] for k in flops.SETTINGS if k in settings}
+    fixed = {k: settings[k] for k in flops.SETTINGS if settings.get(k) is not None}
     together = int(cell.concurrency or settings.get("max_num_seqs") or settings.get("max_batch") or 1)
     flop, ideal = [], []
     try:

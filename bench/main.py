@@ -15,7 +15,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from bench.commands import compare, database, doctor, export, grade, leaderboard, listing, nightly, plan, rejudge, report, run, show
+from bench.commands import calibrate, compare, curves, database, doctor, export, grade, leaderboard, listing, nightly, plan, rejudge
+from bench.commands import report, run, show
 
 
 class Group(TyperGroup):
@@ -103,7 +104,7 @@ def bench(
 
 
 running = (run.run, plan.plan, nightly.nightly, grade.grade, rejudge.rejudge)
-reading = (report.report, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor)
+reading = (report.report, curves.curves, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor, calibrate.calibrate)
 for command in (*running, *reading):
     app.command()(command)
 app.command(name="list")(listing.listing)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from results import budgets
 from results import table as tables
 
 Told = Mapping[str, Any]
@@ -60,6 +61,8 @@ def attempt(told: Told) -> Iterator[str]:
     for judged in told["judgements"]:
         yield from _judgement(judged)
     yield from _ledger(told["ledger"])
+    if budget := told["budget"]:
+        yield budgets.said(budget["tokens"], budget["counted"], budget["used"])
     yield from _section("time and energy")
     yield from _took(told)
     yield from _windows(told["windows"])

@@ -14,7 +14,7 @@ import tasks
 from bench.entries import entry, grid
 from bench.experiment import Experiment
 from energy import hardware
-from harness import models
+from harness import models, rewards
 from harness.cell import Deployment
 from harness.engines import engines
 from harness.engines.device import accelerator
@@ -141,7 +141,7 @@ class Deployments:
                 raise unknown("key", key, ["model", "engine"], experiment.where("roles", name, key))
         place = experiment.where("roles", name, "engine")
         engine = entry(given.get("engine", "transformers"), place)
-        factory = engines.get(engine["kind"], place)
+        factory = rewards.find(engine["kind"], place) if name == "reward" else engines.get(engine["kind"], place)
         if "model" in given:
             engine.setdefault("model", given["model"])
         spec = engine.get("model")

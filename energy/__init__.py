@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from energy import hardware as hardware
     from energy import meters as meters
     from energy import profiles as profiles
+    from energy import traffic as traffic
     from energy.attribution import Attribution as Attribution
     from energy.attribution import Call as Call
     from energy.attribution import Share as Share
@@ -52,7 +53,7 @@ _HOME = {
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 
-_MODULES = ("flops", "hardware", "meters", "profiles")
+_MODULES = ("flops", "hardware", "meters", "profiles", "traffic")
 
 __all__ = [*_MODULES, *sorted(_WHERE)]
 

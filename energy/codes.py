@@ -19,6 +19,7 @@ class Code(StrEnum):
     CLOCK_STEPPED = "clock_stepped"
     WINDOW_LOST = "window_lost"
     UNKNOWN_ARCHITECTURE = "unknown_architecture"
+    UNKNOWN_PRECISION = "unknown_precision"
     WINDOW_NOT_BRACKETED = "window_not_bracketed"
     SAMPLING_GAP = "sampling_gap"
     COUNTER_INTEGRAL_MISMATCH = "counter_integral_mismatch"
@@ -45,6 +46,7 @@ EXPLANATIONS: dict[Code, str] = {
     Code.CLOCK_STEPPED: "the system clock was set back inside the window; its seconds mean nothing and calls cannot be matched to it",
     Code.WINDOW_LOST: "part of a call's time is covered by no window (the run was killed before the window closed); its joules are null",
     Code.UNKNOWN_ARCHITECTURE: "FLOPs of a model at work in the window are not known, so its energy cannot be shared out",
+    Code.UNKNOWN_PRECISION: "how the model's weights are stored is not known, so the bytes that its calls move cannot be counted",
     Code.WINDOW_NOT_BRACKETED: "the power readings do not reach from before the window to after it, so they cannot check it",
     Code.SAMPLING_GAP: "more than 3 s without a power reading inside the window",
     Code.COUNTER_INTEGRAL_MISMATCH: "the energy counter and the integral of the power readings are more than 5 % apart",

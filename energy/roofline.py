@@ -10,33 +10,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from energy import flops
+from energy import flops, traffic
 from energy.hardware import Hardware
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 RATES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 def seconds(
     config: Mapping[str, Any], hardware: Hardware, dtype: str, *, prompt: int, output: int, together: int = 1
 ) -> tuple[float, float] | None:
-    """(at best, at worst) seconds of all of `hardware`'s devices for one call; None where a peak rate is not known.
+    """(at best, at worst) seconds of all of `hardware`'s devices for one call; None where a peak rate, or how weights are kept, is unknown.
 
-    dtype: of weights, keys and values and arithmetic.  together: calls that run together at best.
+    dtype: of weights that the config does not quantize, keys and values and arithmetic.  together: calls that run together at best.
     Raises UnknownArchitecture as `flops.count`, ValueError for token counts that cannot be.
     """
     profile = hardware.profile
     peak = profile.peak_flops.get(RATES.get(dtype, "")) if profile else None
     if profile is None or peak is None or profile.bandwidth is None:
         return None
-    shape, call = flops.shape(config), flops.count(config, prompt=prompt, output=output)
-    prefill = flops.count(config, prompt=prompt, output=min(output, 1))
+    call, prefill = flops.count(config, prompt=prompt, output=output), flops.count(config, prompt=prompt, output=min(output, 1))
     rate, width = peak.value * hardware.count, profile.bandwidth.value * hardware.count
-    weights = (shape.linear + shape.head) * BYTES[dtype] / width  # to read them once
-    contexts = (call.attention - prefill.attention) / (4 * shape.attention)  # Σ tokens attended to while decoding, over layers
-    cache = contexts * shape.cache * BYTES[dtype] / width
-    best = max(call.total / rate, output * weights / together + cache)
-    worst = max(prefill.total / rate, weights) + max(output - 1, 0) * weights + cache
+    try:
+        alone = traffic.count(config, prompt=prompt, output=output, dtype=dtype)
+        shared = traffic.count(config, prompt=prompt, output=output, dtype=dtype, batch=together)
+    except traffic.UnknownPrecision:
+        return None
+    cache = alone.decode.cache_read + alone.decode.state
+    best = max(call.total / rate, ((shared.prefill.weights + shared.decode.weights) / together + cache) / width)
+    worst = max(prefill.total / rate, alone.prefill.weights / width) + (alone.decode.weights + cache) / width
     return best, max(best, worst)
 
 

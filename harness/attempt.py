@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from energy.flops import Flops
-from harness.calls import Call, charge, executed
+from harness.calls import Call, charge, executed, in_order
 from harness.cell import Cell
 from harness.context import Context, Made, Services
 from harness.memory import Memory
@@ -83,7 +83,7 @@ async def answer(cell: Cell, problem: Problem, trial: int, services: Services, s
         except Exception as caught:
             error = f"{type(caught).__name__}: {caught}"
             log.debug("%s %s", cell.label, problem.key, exc_info=True)
-    calls = tuple(sorted(context.calls, key=lambda c: c.path))
+    calls = in_order(context.calls)
     return Answered(
         cell=cell,
         problem=problem,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from energy import flops
 from harness.cell import Deployment
 from harness.fork import Path
-from harness.types import Kind, Sample, Usage
+from harness.types import Kind, Sample, Sampling, Usage
 from perpass.identity import content_hash
 from tasks.types import Prompt
 
@@ -38,18 +39,30 @@ class Call:
     @property
     def charged(self) -> Usage:
         """The call's own tokens; what others had cached is not this attempt's saving."""
-        return replace(self.kept.usage, cached=0)
+        usage = self.kept.usage
+        return replace(usage, cached=0) if usage.cached else usage
 
 
 def executed(place: Deployment, usage: Usage) -> flops.Flops | None:
     """FLOPs of one call on this deployment; None when the architecture is unknown (code `unknown_architecture`)."""
-    config = place.model.config
-    if config is None:
+    return _executed(place, usage.prompt, usage.output, usage.cached, usage.scored)
+
+
+@lru_cache(maxsize=4096)  # a call is counted when it is made and again when it is charged
+def _executed(place: Deployment, prompt: int, output: int, cached: int, scored: int) -> flops.Flops | None:
+    if place.model.config is None:
         return None
     try:
-        return flops.count(dict(config), prompt=usage.prompt, output=usage.output, cached=usage.cached, scored=usage.scored)
+        return flops.count(place.model.config, prompt=prompt, output=output, cached=cached, scored=scored, **counting(place))
     except flops.UnknownArchitecture:
         return None
+
+
+def counting(place: Deployment) -> dict[str, Any]:
+    """The settings of an engine that change what is counted (`energy.flops.SETTINGS`)."""
+    settings = place.engine.settings
+    found = {key: settings[key] for key in flops.SETTINGS if settings.get(key) is not None}
+    return found | ({"mla": "absorbed"} if place.engine.kind == "vllm" and "mla" not in found else {})
 
 
 class TokenTrie:
@@ -72,6 +85,14 @@ class TokenTrie:
             node = node.setdefault(token, {})
 
 
+def in_order(calls: Iterable[Call]) -> tuple[Call, ...]:
+    """Calls in program order. A verdict that an attempt asked for again is the same call: it is charged once."""
+    found: dict[Any, Call] = {}
+    for call in sorted(calls, key=lambda c: c.path):
+        found.setdefault(call.key if call.kind == "reward" else call.path, call)
+    return tuple(found.values())
+
+
 def charge(calls: Sequence[Call]) -> list[Usage]:
     """Charged usage of each call, in order: `cached` is what the attempt's own earlier calls share by token trie on engines that cache
     prefixes, else 0. At least one prompt token is always fresh, as in the engines' own accounting."""
@@ -89,6 +110,6 @@ def charge(calls: Sequence[Call]) -> list[Usage]:
     return charged
 
 
-def pool_key(series: str, seed: int, place: Deployment, prompt: Prompt, sampling: Any) -> str:
+def pool_key(series: str, seed: int, place: Deployment, prompt: Prompt, sampling: Sampling) -> str:
     """series × seed × model × engine with all its settings × hardware × prompt × sampling."""
-    return content_hash(series, seed, place.hash, prompt, sampling)
+    return content_hash(series, seed, place.hash, prompt, sampling.identity)

@@ -11,7 +11,7 @@ from energy.hardware import Hardware
 from harness.memory import ordered
 from harness.strategy import Bound
 from harness.types import Engine, Model, Observe
-from perpass.identity import content_hash
+from perpass.identity import Frozen, content_hash
 from results.records import CellKey
 from tasks.types import Problem, Task
 
@@ -36,6 +36,11 @@ class Deployment:
     @cached_property
     def hash(self) -> str:
         return content_hash(self.identity())
+
+    @cached_property
+    def model_identity(self) -> Frozen:
+        """For the seeds of calls."""
+        return Frozen(self.model.identity())
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +97,11 @@ class Cell:
     def identity(self) -> str:
         """Hash of everything that identifies the cell; series is not part of it."""
         return content_hash(self.key)
+
+    @cached_property
+    def strategy_identity(self) -> Frozen:
+        """For the seeds of calls."""
+        return Frozen(self.strategy.identity())
 
     @property
     def lacking(self) -> list[str]:

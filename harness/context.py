@@ -134,7 +134,8 @@ class Context:
         if n < 1 or (drawn.greedy and n > 1):
             raise ValueError(f"sample(n={n}) at temperature {drawn.temperature}")
         fork = current.get()
-        slots = [(fork.step(), self._position(fork, place, prompt, drawn)) for _ in range(n)]
+        pool = self._pool(fork, place, prompt, drawn)
+        slots = [(fork.step(), self._position(pool)) for _ in range(n)]
         work = [self._complete(place, prompt, drawn, role, watch, every, keep, *slot) for slot in slots]
         made = [await work[0]] if n == 1 else await _together(work)
         fork.advance(*_longest(made))
@@ -219,8 +220,8 @@ class Context:
     @cached_property
     def _base(self) -> str:
         """What all of the attempt's own seeds begin with. Series, engine and hardware do not enter."""
-        strategy, policy = self.cell.strategy.identity(), self.cell.policy.model.identity()
-        return content_hash(self.cell.seed, policy, strategy, self.cell.task.name, self.problem.key, self.trial)
+        cell = self.cell
+        return content_hash(cell.seed, cell.policy.model_identity, cell.strategy_identity, cell.task.name, self.problem.key, self.trial)
 
     def _place(self, role: str) -> Deployment:
         if role == "policy":
@@ -229,11 +230,16 @@ class Context:
             raise PerPassError(f"strategy {self.cell.strategy.name} used role {role!r} without declaring it in needs")
         return self.cell.roles[role]
 
-    def _position(self, fork: Fork, place: Deployment, prompt: Prompt, sampling: Sampling) -> tuple[str, int] | None:
-        """The next position of the pool this call draws from, or None when it is the attempt's own call."""
+    def _pool(self, fork: Fork, place: Deployment, prompt: Prompt, sampling: Sampling) -> str | None:
+        """The pool that a call draws from, or None when it is the attempt's own call."""
         if fork.path or sampling.greedy or self.cell.mode == "live":
             return None
-        pool = pool_key(self.services.series, self.cell.seed, place, prompt, sampling)
+        return pool_key(self.services.series, self.cell.seed, place, prompt, sampling)
+
+    def _position(self, pool: str | None) -> tuple[str, int] | None:
+        """The pool and its next position."""
+        if pool is None:
+            return None
         position = self._cursors.get(pool, 0)
         self._cursors[pool] = position + 1
         return pool, position
@@ -268,7 +274,7 @@ class Context:
         return await self.services.borrow(place, seed) if self.services.borrow else None
 
     def _pool_seed(self, place: Deployment, prompt: Prompt, sampling: Sampling, index: int) -> int:
-        return seed_from(self.cell.seed, place.model.identity(), prompt, sampling, self.trial, index)
+        return seed_from(self.cell.seed, place.model_identity, prompt, sampling.identity, self.trial, index)
 
     async def _fill(self, place: Deployment, prompt: Prompt, sampling: Sampling, role: str, pool: str, index: int) -> Sample:
         seed = self._pool_seed(place, prompt, sampling, index)

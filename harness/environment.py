@@ -6,9 +6,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from energy import calibrate
+from harness.calls import counting
 from harness.cell import Cell, Deployment
 from perpass import __version__
 
@@ -26,15 +29,24 @@ def environment(cells: Iterable[Cell], places: Iterable[Deployment]) -> dict[str
         "packages": packages(),
         "hardware": [{"name": p.hardware.label, "device": p.hardware.device, "uuids": list(p.hardware.uuids)} for p in places],
         "engines": [engine(p) for p in places],
+        "calibration": calibrations(places),
         "driver": driver(),
         "seeds": sorted({c.seed for c in cells}),
     }
 
 
 def engine(place: Deployment) -> dict[str, Any]:
-    """One engine of the run: its arguments, and what it says of itself (a server says more once it is open)."""
+    """One engine of the run: its arguments, its model's config, and what it says of itself (a server says more once it is open)."""
     settings, says = dict(place.engine.settings), dict(place.engine.environment())
-    return {"hash": place.hash, "kind": place.engine.kind, "model": place.model.name, "settings": settings, "environment": says}
+    names = {"hash": place.hash, "kind": place.engine.kind, "model": place.model.name, "identity": place.identity()}
+    counted = None if place.model.config is None else {"config": dict(place.model.config), "settings": counting(place)}
+    return names | {"settings": settings, "environment": says, "counting": counted}
+
+
+def calibrations(places: Iterable[Deployment]) -> list[dict[str, Any]]:
+    """What `bench calibrate` measured of the hardware that is here, once for each; none where it never ran."""
+    found = {p.hardware.name: calibrate.of_machine(p.hardware) for p in places}
+    return [asdict(one) for one in found.values() if one is not None]
 
 
 def packages(names: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -7,22 +7,28 @@ the latency of the calls beside them.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 
 Path = tuple[int, ...]
 
 
 @dataclass
 class Fork:
-    """One strand of an attempt. `tokens` and `seconds` are its logical clocks: the critical path up to here."""
+    """One strand of an attempt. `tokens` and `seconds` are its logical clocks: the critical path up to here. `seed`: of its random stream."""
 
     path: Path
-    rng: random.Random
+    seed: Callable[[], int]
     tokens: int = 0
     seconds: float = 0.0
     steps: int = 0
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """The random stream of this strand; few strategies draw from it, so it begins where one does."""
+        return random.Random(self.seed())
 
     def step(self) -> Path:
         """The path of the next call or gather on this strand. Sorting calls by it gives program order."""

@@ -28,6 +28,7 @@ CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length",
 POINTER = b"version https://git-lfs.github.com/spec/"
 WHOLE = 2 * 2**30  # weights above this many bytes are hashed in part
 PART = 2**20
+JUDGING = ("ForTokenClassification", "ForSequenceClassification", "ForProcessRewardModel", "ForRewardModel")
 
 _hashes: dict[tuple[tuple[str, int, int], ...], str] = {}
 
@@ -71,6 +72,17 @@ def resolve(spec: str | Mapping[str, Any], *, trust_remote_code: bool = False, d
         _need_weights(name, files)
         return _described(name, commit, folder, given, trust_remote_code, device)
     return _described(name, _folder_revision(folder, revision), folder, given, trust_remote_code, device)
+
+
+def gives_rewards(model: Model) -> bool:
+    """Whether the weights judge texts and write none, by the architecture that they name."""
+    return any(name.endswith(JUDGING) for name in (model.config or {}).get("architectures") or ())
+
+
+def need_writer(model: Model) -> None:
+    """Raises UserError for a model that cannot generate because it is a reward model."""
+    if gives_rewards(model):
+        raise UserError(f"model {model.name!r} is a reward model, which writes no answers: name it under `roles`, as `reward`")
 
 
 def weights(model: Model) -> Path:

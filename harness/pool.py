@@ -1,13 +1,14 @@
 """Pools: samples that strategies share within a series, on one model, engine and hardware.
 
 A pooled sample is named by pool, trial and position and made at most once: it is looked up in this process, then in the database, and
-only then generated. Whoever asks first causes it; everybody waits for the same one.
+only then generated. Whoever asks first causes it; everybody waits for the same one. Verdicts of reward models are pooled alike, by what was
+judged (a hash of the steps) instead of a position.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from harness.types import Observe, Origin, Sample, Timing, Usage
 from perpass.errors import PerPassError
 from results.records import SampleRecord
 
+Place = tuple[str, int]  # a pool's part for one trial
+Load = Callable[[Sequence[Place]], Awaitable[Mapping[Place, Sequence[SampleRecord]]]]
 Make = Callable[[], Awaitable[Sample]]
 Borrow = Callable[[], Awaitable[tuple[SampleRecord, str] | None]]
 """What another engine or other hardware made of the same seed, and the code for that; None where there is nothing."""
@@ -38,22 +41,24 @@ class NotInPool(PerPassError):
 
 @dataclass
 class Pools:
-    """All pools of a run. `load(pool, trial)` reads what the database holds; `offline` forbids making new samples."""
+    """All pools of a run. `load` reads what the database holds of some; `offline` forbids making new samples."""
 
-    load: Callable[[str, int], Awaitable[Sequence[SampleRecord]]]
+    load: Load
     offline: bool = False
-    _loaded: dict[tuple[str, int], asyncio.Task[dict[int, Sample]]] = field(default_factory=dict)
+    _loaded: dict[Place, asyncio.Future[dict[str, Sample]]] = field(default_factory=dict)
+    _asked: list[Place] = field(default_factory=list)  # to be read next
+    _reader: asyncio.Task[None] | None = None
     _made: dict[str, asyncio.Task[Sample]] = field(default_factory=dict)
 
-    async def draw(self, pool: str, trial: int, position: int, observe: Observe, make: Make, borrow: Borrow | None = None) -> Drawn:
+    async def draw(self, pool: str, trial: int, position: int | str, observe: Observe, make: Make, borrow: Borrow | None = None) -> Drawn:
         """The sample at `position` of the pool's part for `trial`. With `offline`, `borrow` says what else may stand in.
 
         Raises NotInPool, ObservationMissing, or what `make` raises.
         """
         key = sample_key(pool, trial, position)
         stored = await self._stored(pool, trial)
-        if position in stored:
-            return Drawn(_observed(stored[position], observe, key), key)
+        if key in stored:
+            return Drawn(_observed(stored[key], observe, key), key)
         if key not in self._made:
             if self.offline:
                 found, code = (await borrow() if borrow else None) or (None, "")
@@ -70,23 +75,39 @@ class Pools:
                 self._made.pop(key, None)
             raise
 
-    async def _stored(self, pool: str, trial: int) -> dict[int, Sample]:
-        if (pool, trial) not in self._loaded:
-            self._loaded[pool, trial] = asyncio.ensure_future(self._read(pool, trial))
-        return await asyncio.shield(self._loaded[pool, trial])
+    async def _stored(self, pool: str, trial: int) -> dict[str, Sample]:
+        place = pool, trial
+        if place not in self._loaded:
+            self._loaded[place] = asyncio.get_running_loop().create_future()
+            self._asked.append(place)
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.ensure_future(self._read())
+        found = self._loaded[place]
+        return found.result() if found.done() else await asyncio.shield(found)
 
-    async def _read(self, pool: str, trial: int) -> dict[int, Sample]:
-        return {r.position: restore(r) for r in await self.load(pool, trial) if r.position is not None}
+    async def _read(self) -> None:
+        """One query for all that was asked for while the last one was under way: alone, each would cost more than all else of a call."""
+        while self._asked:
+            asked, self._asked = self._asked, []
+            waiting = [self._loaded[place] for place in asked]
+            try:
+                stored = await self.load(asked)
+                for place, future in zip(asked, waiting, strict=True):
+                    future.set_result({r.key: restore(r) for r in stored.get(place, ())})
+            except Exception as error:
+                for future in waiting:
+                    future.set_exception(error)
 
     async def cancel(self) -> None:
         """Stop what is being made; nobody waits for it any more."""
-        tasks = [*self._made.values(), *self._loaded.values()]
-        for task in tasks:
+        reading = [self._reader] if self._reader else []
+        unfinished = [task for task in (*self._made.values(), *reading, *self._loaded.values()) if not task.done()]
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
 
 
-def sample_key(pool: str, trial: int, position: int) -> str:
+def sample_key(pool: str, trial: int, position: int | str) -> str:
     return f"{pool[:40]}:{trial}:{position}"
 
 
@@ -103,6 +124,7 @@ def restore(record: SampleRecord) -> Sample:
         confidence=record.confidence,
         origin=Origin(str(record.engine_id), str(record.hardware_id), str(record.run_id)),
         key=record.key,
+        scores=record.scores,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.types import Prompt
 
 DIRECT_SYSTEM = "Answer the question directly. Do not return any preamble, explanation, or reasoning."
@@ -31,6 +33,12 @@ def step_by_step(question: str, answer_format: str) -> Prompt:
 def judge(conversation: Prompt, answer: str) -> Prompt:
     """Close `conversation` with `answer` and ask whether it is correct."""
     return conversation.then(answer, JUDGE)
+
+
+def candidates(question: str, texts: Sequence[str], last: str) -> Prompt:
+    """The question, candidate answers numbered from 1, and at the end what to do with them."""
+    listed = [f"Candidate {number}:\n{text.strip()}" for number, text in enumerate(texts, 1)]
+    return Prompt.chat("\n\n".join((question, *listed, last)))
 
 
 def as_text(prompt: Prompt) -> str:

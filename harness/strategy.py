@@ -27,6 +27,9 @@ ROLES = ("judge", "reward", "helper", "draft")
 Count = Annotated[int, Field(ge=1, le=100_000)]
 """A number of samples."""
 
+Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+"""A number of tokens."""
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -65,7 +68,7 @@ class Strategy:
     def roles(self) -> tuple[str, ...]:
         return tuple(r for r in ROLES if r in self.needs)
 
-    @property
+    @cached_property
     def observe(self) -> Observe:
         return Observe(logprobs="logprobs" in self.needs, confidence="confidence" in self.needs)
 
@@ -142,14 +145,20 @@ class Bound:
     def label(self) -> str:
         """`name(n=4)`: the budget and every parameter that is not the default."""
         fields = self.strategy.parameters.model_fields
-        shown = [f"{k}={v}" for k, v in self.params.items() if k == self.strategy.budget or v != fields[k].default]
+        given = {k: v for k, v in self.params.items() if k == self.strategy.budget or v != fields[k].default}
+        shown = [f"{k}={v if str(v).isprintable() else repr(v)}" for k, v in given.items()]
         return f"{self.name}({', '.join(shown)})" if shown else self.name
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "version": self.strategy.version, "params": dict(self.params), "sampling": self.sampling}
 
 
-BUILTIN = tuple(f"harness.strategies.{file}" for file in ("prompting", "voting", "selection", "prescribed", "interruption"))
+FILES = (
+    *("prompting", "voting", "selection", "adaptive", "confidence", "synthesis"),
+    *("thinking_budget", "convergence", "refinement", "peers", "prescribed", "interruption"),
+    *("search", "tree", "guided", "decomposition", "several", "memory"),
+)
+BUILTIN = tuple(f"harness.strategies.{file}" for file in FILES)
 strategies: Registry[Strategy] = Registry("strategy", "perpass.strategies", BUILTIN)
 
 

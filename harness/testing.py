@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.attempt import Judged, answer, judge
 from harness.cell import Cell
 from harness.context import Made, Services
 from harness.engines.scripted import Script, ScriptedEngine, boxed_digit
 from harness.memory import Memory
-from harness.pool import Pools
+from harness.pool import Place, Pools
 from results.records import SampleRecord
 from tasks.types import Problem
 
@@ -19,8 +19,8 @@ __all__ = ["Script", "ScriptedEngine", "attempt_alone", "boxed_digit", "empty_po
 def empty_pools(offline: bool = False) -> Pools:
     """Pools with no database behind them."""
 
-    async def nothing(pool: str, trial: int) -> Sequence[SampleRecord]:
-        return ()
+    async def nothing(wanted: Sequence[Place]) -> Mapping[Place, Sequence[SampleRecord]]:
+        return {}
 
     return Pools(nothing, offline)
 

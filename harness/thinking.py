@@ -1,11 +1,15 @@
-"""Where in a finished sample its thinking stands, counted in tokens."""
+"""Thinking and what is said behind it: where in a sample its thinking stands, counted in tokens, and what a model says without it."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import Any
 
+from harness.context import Context
 from harness.types import Sample
+from tasks.extraction import without_thinking
+from tasks.types import Prompt
 
 
 def part(whole: Sample, first: Callable[[int], Sample], think: tuple[str, str], fraction: float) -> Sample:
@@ -29,3 +33,8 @@ def part(whole: Sample, first: Callable[[int], Sample], think: tuple[str, str], 
     while kept > start and first(kept).text.endswith("\ufffd"):
         kept -= 1
     return first(kept)
+
+
+async def said(ctx: Context, prompt: Prompt, **sampling: Any) -> str:
+    """What one completion of `prompt` says behind its thinking, stripped, to go into another prompt. `sampling` as for `Context.one`."""
+    return without_thinking((await ctx.one(prompt, **sampling)).text).strip()

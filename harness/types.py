@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from perpass.errors import PerPassError, UserError, unknown
+from perpass.identity import Frozen
 from tasks.types import Prompt
 
 Finish = Literal["eos", "stop", "length"]
@@ -47,6 +49,11 @@ class Sampling:
             raise UserError("sampling: top_p must be above 0 (1 switches it off)")
         if self.min_tokens > self.max_tokens:
             raise UserError(f"sampling: min_tokens {self.min_tokens} exceeds max_tokens {self.max_tokens}")
+
+    @cached_property
+    def identity(self) -> Frozen:
+        """For the hashes of calls."""
+        return Frozen(self)
 
     @property
     def greedy(self) -> bool:

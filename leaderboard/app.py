@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import data, links, words
-from leaderboard.pages import attempt, cell, compare, frontier, procedures, stress, table
+from leaderboard.pages import attempt, cell, compare, curves, frontier, procedures, stress, table
 from perpass.errors import PerPassError
 
 PAGES = {
@@ -14,6 +14,7 @@ PAGES = {
     "Cell": (cell.page, ":material/grid_view:"),
     "Attempt": (attempt.page, ":material/article:"),
     "Compare": (compare.page, ":material/compare_arrows:"),
+    "Curves": (curves.page, ":material/show_chart:"),
     "Stress": (stress.page, ":material/stacked_line_chart:"),
     "Procedures": (procedures.page, ":material/checklist:"),
 }

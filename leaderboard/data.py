@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 import streamlit as st
 
-from leaderboard import charts
-from results import breakdown, compare, database, frames, report, rest, schema
+from leaderboard import charts, reading
+from leaderboard.reading import State
+from results import breakdown, compare, database, frames, report, rest
 from results import show as stored
 from results.report import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
-State = tuple[Any, ...]
 PATIENCE = 5
 """While a run keeps changing the database, numbers are read again at the earliest after this many times what reading them took."""
 
@@ -43,46 +41,12 @@ def url() -> str:
 def state() -> State:
     """Changes when the database does. Raises DatabaseError, the sentence of `bench report`, when it cannot be read."""
     address = url()
-    now = _state(address)
+    now = reading.state(address)
     with _lock:
         seen = _seen.setdefault(address, _Seen(now))
         if now != seen.state and time.monotonic() - seen.at >= PATIENCE * seen.took:
             seen.state = now
         return (address, *seen.state)
-
-
-def _state(address: str) -> State:
-    path = database.sqlite_path(address)
-    if path is None:
-        return _counts(address)
-    found = []
-    for name in (str(path), f"{path}-wal"):
-        try:
-            stat = os.stat(name)
-            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-        except FileNotFoundError:
-            found.append((0, 0, 0))
-    if not found[0][0]:
-        _opened(address).dispose()  # says what is missing
-    return tuple(found)
-
-
-@st.cache_resource(max_entries=4)
-def _server(address: str) -> sa.Engine:
-    """One engine for a server's database, whose connections are worth keeping."""
-    return database.open_database(address, readonly=True)
-
-
-def _counts(address: str) -> State:
-    newest = [sa.func.max(t.id) for t in (schema.Attempt, schema.Judgement, schema.Run, schema.Window)]
-    settled = sa.select(sa.func.count()).where(schema.Run.settled).scalar_subquery()
-    with _server(address).connect() as connection:
-        row = tuple(connection.execute(sa.select(*(sa.select(n).scalar_subquery() for n in newest), settled)).one())
-        return row
-
-
-def _opened(address: str) -> sa.Engine:
-    return database.open_database(address, readonly=True)
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------------------------
@@ -95,18 +59,8 @@ def catalogue() -> pd.DataFrame:
 
 @st.cache_data(show_spinner="Reading the list of cells …", max_entries=4)
 def _catalogue(state: State) -> pd.DataFrame:
-    import pandas as pd
-
-    engine = _opened(state[0])
-    try:
-        every = report.select(engine, series="all")
-        parts = [report.select(engine, series=name) for name in dict.fromkeys(every["series"])]
-    finally:
-        engine.dispose()
-    found = pd.concat(parts).sort_values("created", kind="stable") if parts else every
-    return found.assign(kind=[t["name"] for t in found["task_identity"]], spec=[t.get("spec") for t in found["task_identity"]]).reset_index(
-        drop=True
-    )
+    begun = reading.begun(state[1:], "catalogue")
+    return begun.result() if begun else reading.catalogue(state[0])
 
 
 def rows(series: str, task: str, axes: tuple[str, ...] = report.AXES) -> list[Row]:
@@ -117,12 +71,8 @@ def rows(series: str, task: str, axes: tuple[str, ...] = report.AXES) -> list[Ro
 @st.cache_data(show_spinner="Computing numbers from the attempts …", max_entries=64)
 def _rows(state: State, series: str, task: str) -> list[Row]:
     begin = time.monotonic()
-    engine = _opened(state[0])
-    try:
-        cells = report.select(engine, series=series)
-        found = report.rows(engine, cells=cells[cells["task"] == task])
-    finally:
-        engine.dispose()
+    begun = reading.begun(state[1:], series, task)
+    found = begun.result() if begun else reading.rows(state[0], series, task)
     with _lock:
         seen = _seen.setdefault(state[0], _Seen(state[1:]))
         seen.at, seen.took = time.monotonic(), time.monotonic() - begin
@@ -186,7 +136,7 @@ def positions(cell_ids: tuple[int, ...]) -> pd.DataFrame:
 
 @st.cache_data(show_spinner="Computing averages …", max_entries=16)
 def _averages(state: State, cell_ids: tuple[int, ...], among: tuple[int, ...]) -> list[Row]:
-    engine = _opened(state[0])
+    engine = reading.opened(state[0])
     try:
         every = frames.cells(engine, cell_ids=among)
         return rest.rows(engine, cells=every[every["id"].isin(cell_ids)], among=every)
@@ -224,7 +174,7 @@ def pair(base: Place, head: Place) -> tuple[dict[str, Any] | None, str, pd.DataF
 
 @st.cache_data(show_spinner="Comparing the two cells …", max_entries=16)
 def _pair(state: State, base: int, head: int) -> tuple[dict[str, Any] | None, str, pd.DataFrame]:
-    engine = _opened(state[0])
+    engine = reading.opened(state[0])
     try:
         made, reason, both = compare.two(engine, base, head)
     finally:

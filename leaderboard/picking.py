@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from leaderboard import links
+from leaderboard import links, reading
 from results.report import Row
 
 if TYPE_CHECKING:
@@ -19,16 +19,14 @@ FILTERS = ("model", "strategy", "engine", "hardware")
 
 
 def series(found: pd.DataFrame) -> str:
-    """A series of the catalogue: as in `bench report`, `main`, or else the newest; newest first in the list."""
-    names = list(dict.fromkeys(reversed(found["series"].tolist())))
-    default = "main" if "main" in names else names[0]
-    return str(links.choose("Series", names, "series", default, disabled=len(names) == 1))
+    """A series of the catalogue, newest first in the list."""
+    names = reading.series(found)
+    return str(links.choose("Series", names, "series", reading.first(found)[0], disabled=len(names) == 1))
 
 
 def task(found: pd.DataFrame, chosen: str) -> str:
     """A task of the series."""
-    names = sorted(set(found.loc[found["series"] == chosen, "task"]))
-    return str(links.choose("Task", names, "task"))
+    return str(links.choose("Task", reading.tasks(found, chosen), "task"))
 
 
 def series_and_task(found: pd.DataFrame) -> tuple[str, str]:

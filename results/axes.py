@@ -54,6 +54,8 @@ def axis(field: str, values: Sequence[float], rows: Sequence[Row], size: int, up
 
 
 def unit(field: str, rows: Sequence[Row]) -> tuple[float, str]:
+    if field == "k":
+        return 1.0, "samples per problem, k"
     name = NAMES.get(field, field.removesuffix("_usd").removesuffix("_j").removesuffix("_s").replace("_", " "))
     if field.endswith("_usd"):
         scale, unit = money_scale(rows)

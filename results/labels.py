@@ -63,7 +63,7 @@ def _plain(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
-    return str(value)
+    return str(value) if str(value).isprintable() else repr(value)  # a separator such as '\n'
 
 
 def short(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from results import report, schema, texts
+from results import report, schema, texts, utilisation
 from results.database import Db, as_engine, reading
 from results.energy import headline_rows
 from results.matching import concurrency
@@ -76,7 +76,8 @@ def rows(
 ) -> list[Row]:
     """One row per live cell among what the report shows (`results.report.select`, or among `cells`): NAMES, calls, makespan_s,
     output_tokens_per_s, calls_per_s, goodput_per_s (with `targets`, seconds by `ttft_s`, `tpot_s`, `e2e_s`), `{time}_p50` … of TIMES,
-    `steady_{…}` of STEADY with `steady_valid`, `steady_codes` and `steady_source`, `idle_w`, and `reasons` for what is None.
+    the fields of `utilisation.of_cell`, `steady_{…}` of STEADY with `steady_valid`, `steady_codes` and `steady_source`, `idle_w`, and
+    `reasons` for what is None.
     """
     engine = as_engine(db)
     try:
@@ -98,6 +99,9 @@ def _row(connection: sa.Connection, cell: Mapping[Any, Any], targets: Mapping[st
         row["reasons"] |= dict.fromkeys(("makespan_s", "output_tokens_per_s", "calls_per_s"), RESUMED)
     row |= throughput(spans, targets, pauses="resumed" in cell["codes"])
     row |= times(spans, latencies, row["reasons"])
+    used = utilisation.of_cell(connection, int(cell["id"]), "resumed" in cell["codes"])
+    row["reasons"] |= used.pop("reasons")
+    row |= used
     return row | _steady(connection, int(cell["id"]), row["reasons"])
 
 

@@ -10,6 +10,10 @@ from results.wording import MISSING, listed, mode, number
 
 APART = tuple(name for name in NAMES if name not in {"cell", "mode", "concurrency"})
 
+ABOVE = (
+    "Above 100 %: the calibration was made on a busy machine, or all that moves fits the cache; `bench calibrate` on a quiet one repeats it."
+)
+
 
 def lines(rows: Sequence[Row]) -> list[dict[str, str]]:
     """A line per cell: what tells it from the others, its load, rates and times (p50 / p99)."""
@@ -23,6 +27,8 @@ def lines(rows: Sequence[Row]) -> list[dict[str, str]]:
             "TPOT ms": _pair(row, "tpot_s", 1000),
             "ITL ms": _pair(row, "itl_s", 1000),
             "attempt s": _pair(row, "latency_s"),
+            "MFU %": _share(row["mfu"]),
+            "MBU %": _share(row["mbu"]),
         }
         if "goodput_per_s" in row:
             line["goodput calls/s"] = number(row["goodput_per_s"])
@@ -55,6 +61,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     found = [
         "p50 / p99. TTFT: first token − send. TPOT: (last − first token) / (output tokens − 1), per call. ITL: gaps between the pieces of "
         "a stream. attempt: the critical path of one attempt's calls. makespan: last token − first send.",
+        *_used(rows),
         "steady: from when as many calls as can be in flight have their first token until too few are left (ML.ENERGY v3). mJ/token: all "
         "joules of that span, idle power included and prefill charged to output, over the tokens streamed in it. ~ estimated, ? in doubt.",
     ]
@@ -65,6 +72,19 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return found + [f"{MISSING} {listed(list(dict.fromkeys(fields)))} ({code}): {words(code)}." for code, fields in why.items()]
 
 
+def _used(rows: Sequence[Row]) -> list[str]:
+    """What MFU and MBU are of, and when they cannot be right."""
+    known = [row for row in rows if row["mfu"] is not None or row["mbu"] is not None]
+    if not known:
+        return []
+    peaks = listed(list(dict.fromkeys(f"{row['precision']}, {row['peak_source']}" for row in known)))
+    above = any((row[name] or 0) > 1 for row in known for name in ("mfu", "mbu"))
+    return [
+        "MFU: FLOPs executed / (makespan × dense peak). MBU: bytes that had to move / (makespan × bandwidth); calls that decode side by side "
+        f"share their passes over the weights. Peaks: {peaks}." + (f" {ABOVE}" if above else "")
+    ]
+
+
 def _names(row: Row, rows: Sequence[Row]) -> dict[str, str]:
     differ = [name for name in APART if len({str(one[name]) for one in rows}) > 1]
     return {name: str(row[name]) for name in differ} or {"strategy": str(row["strategy"])}
@@ -73,6 +93,10 @@ def _names(row: Row, rows: Sequence[Row]) -> dict[str, str]:
 def _pair(row: Mapping[str, float | None], name: str, scale: float = 1.0) -> str:
     half, most = row[f"{name}_p50"], row[f"{name}_p99"]
     return MISSING if half is None or most is None else f"{number(scale * half)} / {number(scale * most)}"
+
+
+def _share(value: float | None) -> str:
+    return MISSING if value is None else number(100 * value)
 
 
 def _joules(row: Row) -> str:

@@ -237,7 +237,7 @@ class _Picture:
         made.append([(f"{self.across.title:>{self.gutter + 1 + self.width}}", "")])
         styles = {self._mark(row): self._style(row) for row in self.rows}
         made += [[(char, styles.get(char, "")) for char in line] for line in self._legend()]
-        return _ansi(made) if colour else ["".join(text for text, _ in parts).rstrip() for parts in made]
+        return ansi(made) if colour else ["".join(text for text, _ in parts).rstrip() for parts in made]
 
     def _legend(self) -> list[str]:
         frontier, beside = MARKS[0]
@@ -247,10 +247,10 @@ class _Picture:
         marks += [f"{INTERVAL} 95 % interval"] if self.y == "accuracy" else []
         keys = [f"{n} {text}" for n, text in enumerate(self.numbered, 1)]
         width = self.gutter + 1 + self.width
-        return [line for words in (marks, keys) if words for line in _filled(words, width)]
+        return [line for words in (marks, keys) if words for line in filled(words, width)]
 
 
-def _filled(words: Sequence[str], width: int) -> list[str]:
+def filled(words: Sequence[str], width: int) -> list[str]:
     """Words, none of them broken, on as few lines as they need; a word wider than a line ends in an ellipsis."""
     made = [""]
     for word in (w if len(w) <= width else w[: width - 1] + "…" for w in words):
@@ -260,7 +260,8 @@ def _filled(words: Sequence[str], width: int) -> list[str]:
     return made
 
 
-def _ansi(lines: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
+def ansi(lines: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
+    """Lines of (text, style as `rich` names it) with ANSI colours."""
     from rich.console import Console
     from rich.text import Text
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from perpass.errors import UserError, unknown
-from results import labels, reading, report, schema, texts
+from results import budgets, labels, reading, report, schema, texts
 from results.database import Db
 from results.database import reading as connected
 from results.frames import IDENTITIES
@@ -72,7 +72,7 @@ def attempt(db: Db, number: int) -> dict[str, Any]:
             )
         own = connection.execute(sa.select(_CELL).where(_CELL.c.id == row["cell_id"])).one()
         identities = _identities(connection, own)
-        samples = _samples(connection, number)
+        samples, ledger = _samples(connection, number), _ledger(connection, number)
         runs = _runs(connection, sa.select(sa.literal(row["run_id"])))
         spans = sa.and_(_WINDOW.c.run_id == row["run_id"], _WINDOW.c.started <= row["ended"], _WINDOW.c.ended >= row["started"])
         times = {k: row[k] for k in ("started", "ended", "latency_s", "ttft_s", "serial_tokens")}
@@ -90,7 +90,8 @@ def attempt(db: Db, number: int) -> dict[str, Any]:
             "judgements": _rows(
                 connection, sa.select(_JUDGEMENT).where(_JUDGEMENT.c.attempt_id == number).order_by(_JUDGEMENT.c.current.desc())
             ),
-            "ledger": _ledger(connection, number),
+            "ledger": ledger,
+            "budget": _budget(identities, ledger),
             "samples": samples,
             **times,
             **energy,
@@ -193,6 +194,16 @@ def _ledger(connection: sa.Connection, number: int) -> list[dict[str, Any]]:
     names = dict(connection.execute(sa.select(schema.Model.id, schema.Model.name)).tuples().all())
     rows = _rows(connection, sa.select(_LEDGER).where(_LEDGER.c.attempt_id == number).order_by(_LEDGER.c.id))
     return [{"model": names[row.pop("model_id")], **row} for row in rows]
+
+
+def _budget(identities: Mapping[str, Any], ledger: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The token budget that the strategy states, and what was used of it; None where it states none."""
+    if (found := budgets.stated(identities["strategy"])) is None:
+        return None
+    tokens, counted = found
+    used = budgets.used(ledger, counted)
+    known = not budgets.unknown(identities["engine"], counted, used)
+    return {"tokens": tokens, "counted": counted, "used": used if known else None, "over": max(0, used - tokens) if known else None}
 
 
 def _samples(connection: sa.Connection, number: int) -> list[dict[str, Any]]:

@@ -6,38 +6,22 @@ import hashlib
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from results import bulk
+from results.bulk import chunks
+from results.bulk import on_new as on_new  # where others look for it
 from results.schema import Text
 
-T = TypeVar("T")
-CHUNK = 5_000  # bound parameters per statement; SQLite allows 32,766
 LEVELS = {"text": 3, "int32": 1, "float32": 1}  # zlib: nearly as small as its default here, and several times as fast
 
 Content = str | tuple[int, ...] | tuple[float, ...]
 Piece = tuple[str, Content]  # (kind, content); the kind keeps (0,) and (0.0,) apart, which Python calls equal
 _CODES = {"int32": "i", "float32": "f"}
 _T = Text.__table__
-
-
-def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """`values` in pieces of at most `size`."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def on_new(connection: sa.Connection, table: Any) -> Any:
-    """INSERT … ON CONFLICT DO NOTHING for the connection's database."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-        return insert_postgresql(table).on_conflict_do_nothing()
-    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-
-    return insert_sqlite(table).on_conflict_do_nothing()
 
 
 def raw(kind: str, content: Content) -> bytes:
@@ -76,10 +60,11 @@ def put(connection: sa.Connection, pieces: Iterable[Piece]) -> dict[Piece, int]:
             plain = raw(*piece)
             key = hashes[piece] = digest(piece[0], plain)
             by_hash[key] = (piece[0], plain)
-    ids = _ids(connection, sorted(by_hash))  # sorted: two writers on one server lock rows in the same order
-    missing = [h for h in sorted(by_hash) if h not in ids]
+    wanted = sorted(by_hash)  # sorted: two writers on one server lock rows in the same order
+    ids = _ids(connection, wanted)
+    missing = [h for h in wanted if h not in ids]
     if missing:
-        connection.execute(on_new(connection, _T), [_row(h, *by_hash[h]) for h in missing])
+        bulk.insert(connection, _T, [_row(h, *by_hash[h]) for h in missing], new=True)
         ids |= _ids(connection, missing)
     return {piece: ids[key] for piece, key in hashes.items()}
 
@@ -89,11 +74,7 @@ def _row(key: bytes, kind: str, plain: bytes) -> dict[str, Any]:
 
 
 def _ids(connection: sa.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for part in chunks(hashes):
-        rows = connection.execute(sa.select(_T.c.hash, _T.c.id).where(_T.c.hash.in_(part)))
-        found.update((bytes(key), number) for key, number in rows)
-    return found
+    return {bytes(key): number for key, number in bulk.ids(connection, _T, "hash", hashes)}
 
 
 def get(connection: sa.Connection, ids: Iterable[int | None]) -> dict[int, Content]:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from perpass.errors import PerPassError
 from perpass.identity import canonical
-from results import memories, schema, texts
+from results import bulk, memories, schema, texts
+from results.bulk import chunks, on_new
 from results.reading import PLAIN, TEXTS
 from results.records import AttemptRecord, PowerRecord, SampleRecord, WindowRecord
-from results.texts import Piece, chunks, on_new
+from results.texts import Piece
 from tasks.types import Outcome
 
 _SAMPLE: Any = schema.Sample.__table__
@@ -67,12 +68,12 @@ def write_samples(connection: sa.Connection, samples: Sequence[SampleRecord]) ->
     if not new:
         return 0
     ids = texts.put(connection, (piece for s in new for piece in _pieces(s).values()))
-    connection.execute(on_new(connection, _SAMPLE), [_sample_row(s, ids) for s in new])
+    bulk.insert(connection, _SAMPLE, [_sample_row(s, ids) for s in new], new=True)
     scored = [s for s in new if s.scores]
     if scored:
         number = sample_ids(connection, [s.key for s in scored])
         rows = [{"sample_id": number[s.key], "step": n, "score": score} for s in scored for n, score in enumerate(s.scores or ())]
-        connection.execute(on_new(connection, _SCORE), rows)
+        bulk.insert(connection, _SCORE, rows, new=True)
     return len(new)
 
 
@@ -88,12 +89,7 @@ def _sample_row(sample: SampleRecord, ids: Mapping[Piece, int]) -> dict[str, Any
 
 def sample_ids(connection: sa.Connection, keys: Sequence[str]) -> dict[str, int]:
     """Ids of those of `keys` that are stored."""
-    found: dict[str, int] = {}
-    for part in chunks(keys):
-        found.update(
-            (key, number) for key, number in connection.execute(sa.select(_SAMPLE.c.key, _SAMPLE.c.id).where(_SAMPLE.c.key.in_(part)))
-        )
-    return found
+    return dict(bulk.ids(connection, _SAMPLE, "key", keys))
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------------------------
@@ -109,9 +105,9 @@ def write_attempts(connection: sa.Connection, attempts: Sequence[AttemptRecord])
     pairs = _insert_attempts(connection, new)
     used = sample_ids(connection, sorted({u.sample_key for _, a in pairs for u in a.uses}))
     judgements = [judgement_row(number, a.judge, a.outcomes, a.extracted, a.scores) for number, a in pairs]
-    _insert(connection, _JUDGEMENT, judgements)
-    _insert(connection, _LEDGER, [{"attempt_id": number, **vars(entry)} for number, a in pairs for entry in a.ledger])
-    _insert(connection, _USE, [_use_row(number, use, used) for number, a in pairs for use in a.uses])
+    bulk.insert(connection, _JUDGEMENT, judgements)
+    bulk.insert(connection, _LEDGER, [{"attempt_id": number, **vars(entry)} for number, a in pairs for entry in a.ledger])
+    bulk.insert(connection, _USE, [_use_row(number, use, used) for number, a in pairs for use in a.uses])
     memories.write(connection, [a for _, a in pairs])
     known = {(cell, problem) for cell, problem, _ in stored}
     _advance(connection, [a for _, a in pairs], judgements, failed, known)
@@ -198,11 +194,6 @@ def _use_row(attempt_id: int, use: Any, ids: Mapping[str, int]) -> dict[str, Any
         "share": use.share,
         "chosen": use.chosen,
     }
-
-
-def _insert(connection: sa.Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(table), rows)
 
 
 # --- windows and counters ---------------------------------------------------------------------------------------------------------------

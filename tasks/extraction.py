@@ -6,6 +6,7 @@ Marked forms, in order of trust: `\boxed{x}` and `#### x`, of which the last com
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 VERSION = 1  # raise it when any text would yield another answer: it is part of every judge version
 
@@ -36,6 +37,7 @@ def extract_marked(text: str) -> str | None:
     return explicitly_marked(text) or in_words(text)
 
 
+@lru_cache(maxsize=64)  # a judge looks twice, once for the answer and once for whether it was marked
 def explicitly_marked(text: str) -> str | None:
     r"""The last complete `\boxed{}` or `#### x`, whichever comes later; empty and unclosed ones are passed over."""
     text = without_thinking(text)

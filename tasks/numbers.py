@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
+_REMEMBERED = 2048  # a judge asks for the same gold and answer several times
 _LONGEST = 400  # digits; a longer numeral is compared as text
 _PLAIN = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
 _SIGN = r"(?P<sign>[-+]?)"
@@ -52,6 +54,7 @@ class Number:
         return str(self.value)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def number(text: str) -> Number | None:
     """The number that all of `text` is, with a unit or percent sign at most, or None. `text` is tidied already: see tasks.normal.tidy."""
     text = text.strip()
@@ -132,11 +135,12 @@ def _mixed(sign: str, whole: str | None, over: str, under: str) -> Number | None
 
 def _plain(text: str) -> Fraction:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.lstrip("+"))
-    return sign * Fraction(digits.replace(",", "").rstrip(".") or "0")
+    digits = digits.replace(",", "").rstrip(".") or "0"
+    return sign * Fraction(int(digits) if digits.isdecimal() else digits)
 
 
 def _ten(exponent: str | None) -> Fraction:
-    return Fraction(10) ** int(exponent or 0)
+    return Fraction(10) ** int(exponent) if exponent else Fraction(1)
 
 
 def _signed(sign: str, value: Fraction) -> Fraction:

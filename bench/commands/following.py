@@ -40,6 +40,13 @@ def after_report(rows: Sequence[Row], experiment: str | None, flags: Sequence[tu
     _say(_from(rows, ["bench", "report", *([experiment] if experiment is not None else []), *given, *_db(db)], db))
 
 
+def after_curves(experiment: str | None, flags: Sequence[tuple[str, str | None]], db: str | None) -> None:
+    """Print them for curves against samples that were asked for with these flags."""
+    given = [part for flag, value in flags if value is not None for part in (flag, value)]
+    curves = ["bench", "curves", *([experiment] if experiment is not None else []), *given, "--by", "energy", *_db(db)]
+    _say([("against joules", curves), ("the same in a browser", ["bench", "leaderboard", *_db(db)])])
+
+
 def _from(rows: Sequence[Row], report: Sequence[str], db: str | None) -> list[Command]:
     """The frontier in what else is known of two cells, and the whole of the first task's cheapest cell."""
     from results import advice

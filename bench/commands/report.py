@@ -41,7 +41,7 @@ def report(
     if wanted is not None and not all(wanted):
         raise UserError(f"--axes {axes}: expected names with commas between them, such as accuracy,energy")
     targets = options.targets(goodput)
-    asked = None if experiment is None else _file(experiment)
+    asked = None if experiment is None else experiment_file(experiment)
     name = asked.name if asked else experiment
     rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, axes=wanted, common=common, cost_basis=cost_basis)
     found = published.published(asked) if asked and rows else []
@@ -62,7 +62,7 @@ def report(
         print("\nnewer judges are there: `bench rejudge` applies them and generates nothing")
 
 
-def _file(experiment: str) -> Experiment | None:
+def experiment_file(experiment: str) -> Experiment | None:
     """The experiment's file, where there is one; ad hoc experiments have none, and what was written is their name."""
     from pathlib import Path
 

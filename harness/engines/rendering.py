@@ -59,6 +59,8 @@ class Renderer:
             ids = self.tokenizer(before + prompt.prefix)["input_ids"]
         else:
             before = self._conversation(prompt, thinking)
+            if self.model.think and self._begins_thinking(before) and prompt.prefix.startswith(self.model.think[0]):
+                before = before.rstrip().removesuffix(self.model.think[0])  # the template opens the thought that the prefix opens: once
             ids = self._encode(before + prompt.prefix)
         return Rendered(tuple(ids), self._is_open(prompt.prefix, self._begins_thinking(before)))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from harness import models
 from harness.engines import engine
 from harness.engines.device import accelerator
 from harness.types import (
@@ -73,6 +74,7 @@ class TransformersEngine:
             raise unknown("attention", attention, ("auto", "sdpa", "eager"), "engine transformers")
         if device not in ("auto", "cpu") and not device.startswith("cuda"):
             raise unknown("device", device, ("auto", "cpu", "cuda"), "engine transformers")
+        models.need_writer(model)
         self.model = model
         self.device = accelerator() if device == "auto" else device
         self.capabilities = Capabilities(True, True, True, True, True, thinking=model.think is not None, token_ids=True, abort=True)

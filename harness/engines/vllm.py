@@ -87,6 +87,7 @@ class VLLMEngine:
                 raise UserError(f"engine vllm: {name} must be a number above 0 and at most {most}, not {size!r}")
         if max_model_len and model.context and max_model_len > model.context:
             raise UserError(f"engine vllm: max_model_len {max_model_len} exceeds the context of {model.name}, {model.context}")
+        models.need_writer(model)
         self.model = model
         self.in_flight = 2 * max_num_seqs
         self.device = accelerator()

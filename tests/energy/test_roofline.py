@@ -25,10 +25,10 @@ def seconds(prompt: int, output: int, together: int = 1, place: hardware.Hardwar
 
 
 def test_one_token_after_another_reads_all_weights_and_the_cache() -> None:
-    shape = flops.shape(CONFIG)
-    assert shape.cache == 2 * 2 * 16  # keys and values of 2 heads of 16 numbers
-    weights = 2 * (shape.linear + shape.head)
-    contexts = 2 * (11 + 12)  # two layers; two passes after the prompt of ten
+    shape, parameters = flops.shape(CONFIG), flops.parameters(CONFIG)
+    assert shape.cache == 2 * 2 * 2 * 16  # keys and values of 2 heads of 16 numbers in two layers
+    weights = 2 * (parameters.total - parameters.embedding)
+    contexts = 11 + 12  # two passes after the prompt of ten
     _, worst = seconds(10, 3)
     assert worst == pytest.approx((3 * weights + 2 * contexts * shape.cache) / 3.35e12)
 

@@ -6,6 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.engines.rendering import Renderer
 from harness.types import Model
+from tasks.types import Prompt
 from tests.harness.engines import tiny
 
 MODEL = Model("m", "1", "float32", think=("<think>", "</think>"))
@@ -56,6 +57,20 @@ def test_special_tokens_are_left_out_and_half_characters_marked(byte_level: Rend
     ids = byte_level.continuation("x漢")
     assert byte_level.text([*ids, 1, 0, 3]) == "x漢"
     assert byte_level.text(ids[:-1]) == "x\ufffd"
+
+
+def test_a_thought_that_the_template_opens_is_not_opened_twice() -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny.tokenizer(), eos_token="<|end|>")
+    tokenizer.chat_template = "{{ messages[0]['content'] }}{%- if add_generation_prompt -%}{{- '<|assistant|><think>\\n' -}}{%- endif -%}"
+    renderer, asked = Renderer(MODEL, tokenizer), Prompt.chat("why")
+    opened = "why<|assistant|><think>\n"
+    plain = tokenizer(opened, add_special_tokens=False)["input_ids"]
+    assert list(renderer.render(asked).ids) == list(renderer.render(asked.extend("<think>\n")).ids) == plain
+    assert renderer.render(asked).thinking and renderer.render(asked.extend("<think>\n")).thinking
+    over = renderer.render(asked.extend("<think>\nno\n</think>\n\n"))
+    assert renderer.text(over.ids).count("<think>") == 1 and not over.thinking
+    renderer.remember(asked.extend("<think>\n"), renderer.continuation("so"))
+    assert renderer.text(renderer.render(asked.extend("<think>\nso")).ids).count("<think>") == 1
 
 
 def test_think_markers_are_kept_even_where_they_are_special() -> None:

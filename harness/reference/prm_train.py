@@ -1,0 +1,224 @@
+"""Train `perpass/prm` from `perpass/micro`: `python -m harness.reference.prm_train [--epochs N] [--shards N]`.
+
+Solutions are sampled first, then the model is trained. Stopped at any moment, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+import transformers
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaForTokenClassification
+
+from harness.reference import prm_export, solutions
+from harness.reference.batches import question_hash
+from harness.reference.export import load_state, save_state
+from harness.reference.prm_model import BASE, INTERMEDIATE, MORE, SHAPE, untrained
+from harness.reference.prm_rows import NONE, Batch, batch, batches, rows
+from harness.reference.sizes import SIZES
+from harness.reference.train import HERE, _groups, _hardware, _test_questions
+from perpass.errors import UserError
+
+WARM_UP = 100
+LAST = 0.02
+LEARNING_RATE = 1.5e-3
+BATCH_TOKENS = 4096
+# A verdict at the end of a step is what the model is for. Those on tokens within it say where an error lies, and the base's layers go on
+# predicting the solver's next token.
+TOKEN_WEIGHT, NEXT_WEIGHT = 0.5, 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the run is carried out."""
+
+    epochs: int = 3
+    shards: int = 24
+    seed: int = 0
+    threads: int = 1
+    bfloat16: bool = False
+    every: float = 120.0
+    out: Path = HERE / "prm"
+    checkpoints: Path = HERE / ".checkpoints" / "prm"
+
+
+class Trainer:
+    """One training run: the rows, the model, its optimiser and its progress."""
+
+    def __init__(self, options: Options):
+        self.options = options
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        found = solutions.read(solutions.shards(options.checkpoints / "solutions", options.shards, options.seed))
+        if met := {question_hash(s.question) for s in found} & _test_questions():
+            raise UserError(f"{len(met)} training questions are test questions: the train/test separation is broken")
+        self.solutions = found
+        self.tokenizer = Tokenizer.from_file(str(HERE / BASE / "tokenizer.json"))
+        self.rows = rows(self.tokenizer, found)
+        self.model, self.norm = untrained(torch.from_numpy(batch(self.rows[:64]).ids), "eager")
+        self.optimizer = torch.optim.AdamW(
+            [*_groups(self.model), {"params": list(self.norm.parameters()), "weight_decay": 0.0}],
+            lr=LEARNING_RATE,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.losses: deque[list[float]] = deque(maxlen=200)
+        self.step, self.tokens, self.seconds, self.parts = 0, 0, 0.0, 1
+        self.state_path = options.checkpoints / "state.pt"
+        if self.state_path.exists():
+            self._restore(load_state(self.state_path))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.norm.load_state_dict(state["norm"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.tokens, self.seconds, self.parts = state["step"], state["tokens"], state["seconds"], state["parts"] + 1
+        self.losses.extend(state["losses"])
+
+    def train(self) -> None:
+        """Run all epochs, with a checkpoint every `every` seconds and an export at the end."""
+        plan = [list(batches(self.rows, f"{self.options.seed}/{epoch}", BATCH_TOKENS)) for epoch in range(self.options.epochs)]
+        todo = [batch for epoch in plan for batch in epoch]
+        started = saved = spoken = time.monotonic()
+        before = self.seconds
+        while self.step < len(todo):
+            self.losses.append(self._step(todo[self.step], len(todo)))
+            now = time.monotonic()
+            self.seconds = before + now - started
+            if now - spoken > 15 or self.step == len(todo):
+                spoken = now
+                self._say(len(todo))
+            if now - saved > self.options.every:
+                saved = now
+                self._save()
+        self._save()
+        prm_export.export(self.model, self.tokenizer, self._facts(), self.options.out)
+
+    def _step(self, batch: Batch, total: int) -> list[float]:
+        """One optimiser step; returns the three losses in nats: ends of steps, tokens within, next tokens."""
+        warm = min((self.step + 1) / WARM_UP, 1.0)
+        rate = LEARNING_RATE * warm * (LAST + (1 - LAST) * (1 + math.cos(math.pi * self.step / total)) / 2)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.options.bfloat16):
+            found = self.model.model(input_ids=torch.from_numpy(batch.ids), use_cache=False, output_hidden_states=True)
+            predicting = self.norm(found.hidden_states[-1 - MORE])
+        ends, within, following = losses(self.model, found.last_hidden_state.float(), predicting.float(), batch)
+        (ends + TOKEN_WEIGHT * within + NEXT_WEIGHT * following).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.tokens += batch.tokens
+        return [ends.item(), within.item(), following.item()]
+
+    def _mean(self) -> list[float]:
+        return [sum(column) / len(self.losses) for column in zip(*self.losses, strict=True)]
+
+    def _say(self, total: int) -> None:
+        ends, within, following = self._mean()
+        left = self.seconds / self.step * (total - self.step) / 60
+        print(
+            f"step {self.step}/{total}  ends {ends:.4f}  within {within:.4f}  next {following:.4f}  "
+            f"{self.tokens / self.seconds:,.0f} tokens/s  {left:.1f} min left",
+            flush=True,
+        )
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "norm": self.norm.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": list(self.losses),
+            **{name: getattr(self, name) for name in ("step", "tokens", "seconds", "parts")},
+        }
+        save_state(state, self.state_path)
+
+    def _facts(self) -> dict[str, Any]:
+        """What the card says."""
+        options, size, found = self.options, SHAPE, self.solutions
+        verdicts = [v for s in found for v in s.verdicts]
+        return {
+            "base": BASE,
+            "more": MORE,
+            "units": f"{INTERMEDIATE} of {SIZES[BASE].intermediate}",
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "layers": size.layers,
+            "hidden": size.hidden,
+            "heads": size.heads,
+            "head_width": size.head_width,
+            "intermediate": size.intermediate,
+            "context": self.model.config.max_position_embeddings,
+            "longest": max(len(row.ids) for row in self.rows),
+            "command": f"python -m harness.reference.prm_train --epochs {options.epochs} --shards {options.shards}"
+            + (" --bfloat16" if options.bfloat16 else ""),
+            "policies": ", ".join(f"{name} {share:.0%}" for name, share in solutions.POLICIES.items()),
+            "samplings": ", ".join(f"T={t:g} with top_p {p:g}" for t, p in solutions.SAMPLINGS),
+            "stories": solutions.STORIES,
+            "solutions": len(found),
+            "right_solutions": sum(all(s.verdicts) for s in found) / len(found),
+            "verdicts": len(verdicts),
+            "right_verdicts": sum(verdicts) / len(verdicts),
+            "seed": options.seed,
+            "steps": self.step,
+            "epochs": options.epochs,
+            "tokens": self.tokens,
+            "learning_rate": LEARNING_RATE,
+            "minutes": self.seconds / 60,
+            "parts": self.parts,
+            "threads": options.threads,
+            "hardware": _hardware("cpu"),
+            "software": f"torch {torch.__version__}, transformers {transformers.__version__}, tokenizers {tokenizers.__version__}",
+            "losses": self._mean(),
+            "questions": len({s.question for s in found}),
+            "test_questions": len(_test_questions()),
+        }
+
+
+def losses(network: LlamaForTokenClassification, last: Tensor, predicting: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean losses in nats: verdicts at ends of steps, verdicts within steps, the solver's next tokens.
+
+    `last`: hidden states (rows, length, width) of the last layer; `predicting`: those of the base's last layer, normed.
+    """
+    verdicts, ends, following = (torch.from_numpy(x) for x in (batch.verdicts, batch.ends, batch.next))
+    asked = verdicts != NONE
+    scores = network.score(last[asked])[:, 0]
+    each = functional.binary_cross_entropy_with_logits(scores, verdicts[asked].float(), reduction="none")
+    closing = ends[asked]
+    wanted = following != NONE
+    logits = predicting[wanted] @ network.get_input_embeddings().weight.T
+    return each[closing].mean(), each[~closing].mean(), functional.cross_entropy(logits, following[wanted])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Exit code 2 for a bad flag."""
+    parser = argparse.ArgumentParser(prog="python -m harness.reference.prm_train", description="Train the process reward model.")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--shards", type=int, default=24, help=f"files of {solutions.SHARD} sampled solutions")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    parser.add_argument("--bfloat16", action="store_true", help="multiply in bfloat16")
+    parser.add_argument("--out", type=Path, default=HERE / "prm", help="the model's folder")
+    parser.add_argument("--checkpoints", type=Path, default=HERE / ".checkpoints" / "prm", help="folder for samples and checkpoints")
+    try:
+        Trainer(Options(**vars(parser.parse_args(arguments)))).train()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
