@@ -18,15 +18,18 @@ from energy import flops, roofline
 from harness import attempt
 from harness.cell import Cell, Deployment
 from harness.context import Made, Services
-from harness.engines.scripted import ScriptedEngine
+from harness.engines.scripted import ScriptedEngine, boxed_digit
 from harness.prompts import as_text
 from harness.testing import empty_pools
+from harness.types import Sampling
 from results.prices import PriceBook
+from tasks.types import Prompt
 
 PLAYED = 4
 """Problems per task that are played through."""
 SPREAD = (0.75, 1.33)
 """How far a total may lie from what history says, as factors."""
+STEPS = 4  # of an answer that a strategy asks for step by step, where no stored cell says more
 FEWEST = 100
 """Tokens of a short worked answer, where nothing is known but that up to many thousands are allowed."""
 PLAY_S = 20.0
@@ -122,8 +125,18 @@ async def _play(cells: Sequence[Cell]) -> list[_Played]:
 def _stage(place: Deployment, stages: dict[str, Deployment]) -> Deployment:
     """A stand-in with the same model and a context without end."""
     if place.hash not in stages:
-        stages[place.hash] = Deployment(ScriptedEngine(replace(place.model, name=place.hash), context=10**9), place.hardware)
+        model = replace(place.model, name=place.hash)
+        script = None if model.think else _in_steps
+        stages[place.hash] = Deployment(ScriptedEngine(model, script, context=10**9), place.hardware)
     return stages[place.hash]
+
+
+def _in_steps(prompt: Prompt, sampling: Sampling, seed: int) -> str:
+    """`boxed_digit`, but an answer that is asked for step by step, to a stop string, has STEPS steps before its end."""
+    whole = boxed_digit(prompt, sampling, seed)
+    if not sampling.stop or prompt.prefix.count(sampling.stop[0]) >= STEPS:
+        return whole
+    return f"a step{sampling.stop[0]}{whole}"
 
 
 def _cell(cell: Cell, played: _Played, history: History, book: PriceBook) -> Take:

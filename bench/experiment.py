@@ -230,8 +230,12 @@ _EXPECTED = {
     "float_type": "a number",
 }
 _EXAMPLES = {
-    **{"models": "perpass/nano", "engines": "transformers", "tasks": "gsm8k", "strategies": "direct, cot"},
-    **{"concurrency": "32", "rate": "2.0"},
+    "models": "perpass/nano",
+    "engines": "transformers",
+    "tasks": "gsm8k",
+    "strategies": "direct, cot",
+    "concurrency": "32",
+    "rate": "2.0",
 }
 
 

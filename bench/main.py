@@ -15,8 +15,24 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from bench.commands import calibrate, compare, curves, database, doctor, export, grade, leaderboard, listing, nightly, plan, rejudge
-from bench.commands import report, run, show
+from bench.commands import (
+    calibrate,
+    compare,
+    curves,
+    database,
+    doctor,
+    export,
+    grade,
+    leaderboard,
+    listing,
+    nightly,
+    plan,
+    rejudge,
+    report,
+    run,
+    show,
+    train_router,
+)
 
 
 class Group(TyperGroup):
@@ -103,10 +119,11 @@ def bench(
     """
 
 
-running = (run.run, plan.plan, nightly.nightly, grade.grade, rejudge.rejudge)
-reading = (report.report, curves.curves, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor, calibrate.calibrate)
+running = (run.run, plan.plan, nightly.nightly, grade.grade, rejudge.rejudge, calibrate.calibrate)
+reading = (report.report, curves.curves, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor)
 for command in (*running, *reading):
     app.command()(command)
+app.command()(train_router.train_router)
 app.command(name="list")(listing.listing)
 app.add_typer(database.app, name="db")
 

@@ -84,14 +84,21 @@ def _sample(number: int, sample: Told, shown_prompt: str | None) -> Iterator[str
     yield from _section(f"call {number}: {sample['kind']} by {sample['role']} · {tokens} tokens · {sample['finish']}{chosen}")
     if sample["prompt"] != shown_prompt:
         yield f"(prompt)\n{sample['prompt']}\n(text)"
-    yield sample["text"]
-    where = f"pool {sample['pool'][:12]} trial {sample['trial']} position {sample['position']}" if sample["pool"] else "its own"
+    yield from _scored(sample) if sample["scores"] else (sample["text"],)
+    position = "" if sample["position"] is None else f" position {sample['position']}"
+    where = f"pool {sample['pool'][:12]} trial {sample['trial']}{position}" if sample["pool"] else "its own"
     parts = [where, f"seed {sample['seed']}", f"charged {sample['charged']['output']} output tokens"]
     if sample["logprobs"]:
         parts.append(f"mean log-probability {sum(sample['logprobs']) / len(sample['logprobs']):.4f}")
     if sample["energy_j"] is not None:
         parts.append(f"{sample['energy_j']:.4g} J")
     yield f"[{' · '.join(parts)}]"
+
+
+def _scored(sample: Told) -> Iterator[str]:
+    """A reward call: its path, and the reward of each step of it."""
+    yield sample["text"]
+    yield f"rewards: {', '.join('none' if score is None else f'{score:.3f}' for score in sample['scores'])}"
 
 
 def _judgement(judged: Told) -> Iterator[str]:

@@ -56,7 +56,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Trained:
-    """A router with its rows, their out-of-sample chances, the curve over thresholds, and how well chances rank (AUROC; None: undefined)."""
+    """A router, its rows with their out-of-sample chances, the curve over thresholds, and how well chances rank (AUROC; None: unknown)."""
 
     router: Router
     rows: Sequence[Row]
@@ -67,7 +67,7 @@ class Trained:
     def write(self, path: Path, **about: Any) -> None:
         """The file that the strategy `router` reads: the router first, then what it was trained on, feature by feature, and the curve."""
         known = zip(self.rows, self.chances, strict=True)
-        rows = [[row.problem, *(round(x, 6) for x in (row.policy, row.helper, chance, *row.features))] for row, chance in known]
+        rows = [[row.problem, *(round(x, 6) for x in (row.policy, row.helper, p, *row.features))] for row, p in known]
         content = {
             "kind": routing.KIND,
             "router": self.router.plain(),
@@ -184,8 +184,7 @@ def gather(
 
     Raises UserError for a model, task or strategy that the database has not, and where several cells of a model could be meant.
     """
-    selected = report.select(db, experiment=experiment, series=series, task=task)["id"]
-    cells = frames.cells(db, cell_ids=selected)
+    cells = report.select(db, experiment=experiment, series=series, task=task)
     models = [labels.named(identity) for identity in cells["model_identity"]]
     for name in (policy, helper):
         if name not in models:

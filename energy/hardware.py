@@ -16,6 +16,7 @@ from energy.profiles import Kind, Profile
 from perpass.errors import UserError, unknown
 
 CPUINFO = Path("/proc/cpuinfo")
+NODES = Path("/sys/devices/system/node")
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -152,6 +153,50 @@ def _cpu_hardware() -> Hardware:
     profile = profiles.by_report(device, "cpu")
     name = f"{profile.name if profile else device} ({cores} core{'s' if cores != 1 else ''})"
     return Hardware(name, "cpu", device, 1, profile=profile, cores=cores, memory_gb=_memory_gb(), found=True)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The computer itself, whatever runs on it. None: the operating system does not tell. Provenance, never identity."""
+
+    cpu: str
+    sockets: int | None
+    """Packages that hold the processors."""
+    cores: int | None
+    """Physical cores of all of them."""
+    logical: int | None
+    usable: int
+    """Logical CPUs that this process may use."""
+    numa_nodes: int | None
+    """Parts of the memory that are nearer to some cores than to others."""
+    memory_gb: float | None
+    """GiB."""
+
+    @property
+    def label(self) -> str:
+        """In words: `AMD EPYC, 1 socket, 2 cores (2 usable), 1 NUMA node, 23 GiB`."""
+        counts = [(self.sockets, "socket"), (self.cores, "core"), (self.numa_nodes, "NUMA node")]
+        parts = [f"{n} {name}{'s' if n != 1 else ''}" for n, name in counts if n is not None]
+        parts.append(f"{self.usable} of {self.logical or '?'} logical CPUs usable")
+        return ", ".join([self.cpu, *parts, *([f"{self.memory_gb:.0f} GiB"] if self.memory_gb else [])])
+
+
+def machine() -> Machine:
+    """This computer: sockets and cores by /proc/cpuinfo, NUMA nodes by /sys; never raises."""
+    sockets, cores = _packages()
+    nodes = len(list(NODES.glob("node[0-9]*"))) or None
+    return Machine(cpu_name(), sockets, cores, os.cpu_count(), usable_cpus(), nodes, _memory_gb())
+
+
+def _packages() -> tuple[int | None, int | None]:
+    """Sockets and physical cores; None where /proc/cpuinfo does not name them (other systems, ARM)."""
+    text = CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
+    found: set[tuple[str, str]] = set()
+    for block in text.split("\n\n"):
+        ids = dict(re.findall(r"^(physical id|core id)\s*:\s*(\d+)", block, re.MULTILINE))
+        if len(ids) == 2:
+            found.add((ids["physical id"], ids["core id"]))
+    return (len({socket for socket, _ in found}), len(found)) if found else (None, None)
 
 
 def cpu_name() -> str:

@@ -10,14 +10,18 @@ from importlib.resources import files
 from typing import Any, Literal
 
 Kind = Literal["gpu", "cpu"]
+"""`gpu` stands for every accelerator: TPUs, Gaudis and NPUs too."""
+
+Sources = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number and where it is published."""
+    """A number, where it is published, and on which day (ISO) we read it there; None where we did not."""
 
     value: float
     source: str
+    read: str | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Profile:
     name: str
     kind: Kind
     peak_flops: Mapping[str, Value | None]
-    """Dense peak operations per second by precision: bf16, fp16, fp8, int8, tf32, fp32."""
+    """Dense peak operations per second by precision: bf16, fp16, fp8, fp4, int8, tf32, fp32."""
     bandwidth: Value | None
     """Bytes per second."""
     memory_gb: Value | None
@@ -87,7 +91,7 @@ def _table() -> tuple[tuple[Profile, ...], Value, str]:
     import yaml
 
     raw: dict[str, Any] = yaml.safe_load((files("energy") / "data" / "hardware.yaml").read_text(encoding="utf-8"))
-    sources: dict[str, str] = raw["sources"]
+    sources: Sources = raw["sources"]
     gpus = _rows(raw["gpus"].items(), "gpu", sources)
     cpus = _rows(raw["cpus"].items(), "cpu", sources)
     generic = _value(raw["generic_cpu"]["watts_per_cpu"], sources)
@@ -95,7 +99,7 @@ def _table() -> tuple[tuple[Profile, ...], Value, str]:
     return (*gpus, *cpus), generic, str(raw["as_of"])
 
 
-def _rows(rows: Iterable[tuple[str, dict[str, Any]]], kind: Kind, sources: Mapping[str, str]) -> list[Profile]:
+def _rows(rows: Iterable[tuple[str, dict[str, Any]]], kind: Kind, sources: Sources) -> list[Profile]:
     return [
         Profile(
             name=name,
@@ -112,6 +116,9 @@ def _rows(rows: Iterable[tuple[str, dict[str, Any]]], kind: Kind, sources: Mappi
     ]
 
 
-def _value(pair: list[Any] | None, sources: Mapping[str, str]) -> Value | None:
+def _value(pair: list[Any] | None, sources: Sources) -> Value | None:
     """[number, source key] → Value. A key without a source is an error in the table (KeyError)."""
-    return None if pair is None else Value(float(pair[0]), sources[pair[1]])
+    if pair is None:
+        return None
+    source = sources[pair[1]]
+    return Value(float(pair[0]), f"{source['title']}; {source['address']}", source["read"] and str(source["read"]))

@@ -128,7 +128,7 @@ def ledger(answered: Answered) -> dict[tuple[str, str, str], tuple[Usage, Flops 
     sums: dict[tuple[str, str, str], _Sum] = {}
     for call, usage in zip(answered.calls, answered.charged, strict=True):
         entry = sums.setdefault((call.role, call.place.hash, call.kind), _Sum())
-        spent = executed(call.place, usage)
+        spent = executed(call.place, usage, call.sampling)
         entry.usage += usage
         entry.flops = None if entry.flops is None or spent is None else entry.flops + spent
     return {key: (entry.usage, entry.flops) for key, entry in sums.items()}
@@ -198,7 +198,7 @@ def _share(call: Call) -> float:
     """The part of the stored sample's FLOPs that the attempt kept; by output tokens when FLOPs are not known."""
     if call.kept is call.made or call.kept.usage == call.made.usage:
         return 1.0
-    whole, kept = executed(call.place, call.made.usage), executed(call.place, call.kept.usage)
+    whole, kept = (executed(call.place, sample.usage, call.sampling) for sample in (call.made, call.kept))
     if whole is None or kept is None:
         return call.kept.usage.output / call.made.usage.output
     return kept.total / whole.total

@@ -35,6 +35,7 @@ class Call:
     pooled: bool
     text: str = ""  # of a scoring call: what was scored
     borrowed: str = ""  # the code, where the text is another engine's (harness.offline)
+    sampling: Sampling | None = None  # of a completion
 
     @property
     def charged(self) -> Usage:
@@ -43,17 +44,24 @@ class Call:
         return replace(usage, cached=0) if usage.cached else usage
 
 
-def executed(place: Deployment, usage: Usage) -> flops.Flops | None:
-    """FLOPs of one call on this deployment; None when the architecture is unknown (code `unknown_architecture`)."""
-    return _executed(place, usage.prompt, usage.output, usage.cached, usage.scored)
+def executed(place: Deployment, usage: Usage, sampling: Sampling | None = None) -> flops.Flops | None:
+    """FLOPs of one call on this deployment; None when the architecture is unknown (code `unknown_architecture`).
+
+    `sampling` of a completion may ask for another number of experts, and for DoLa, which runs the output head twice for each token.
+    """
+    able, extra = place.engine.capabilities, sampling.extra if sampling else {}
+    experts = extra.get("experts") if able.experts else None
+    done = _executed(place, usage.prompt, usage.output, usage.cached, usage.scored, experts)
+    return replace(done, head=2 * done.head) if done and able.dola and "dola" in extra else done
 
 
 @lru_cache(maxsize=4096)  # a call is counted when it is made and again when it is charged
-def _executed(place: Deployment, prompt: int, output: int, cached: int, scored: int) -> flops.Flops | None:
+def _executed(place: Deployment, prompt: int, output: int, cached: int, scored: int, experts: int | None) -> flops.Flops | None:
     if place.model.config is None:
         return None
+    settings = counting(place) | ({} if experts is None else {"experts": experts})
     try:
-        return flops.count(place.model.config, prompt=prompt, output=output, cached=cached, scored=scored, **counting(place))
+        return flops.count(place.model.config, prompt=prompt, output=output, cached=cached, scored=scored, **settings)
     except flops.UnknownArchitecture:
         return None
 

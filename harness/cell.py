@@ -10,7 +10,7 @@ from typing import Any, Literal
 from energy.hardware import Hardware
 from harness.memory import ordered
 from harness.strategy import Bound
-from harness.types import Engine, Model, Observe
+from harness.types import INSIDE, Engine, Model, Observe
 from perpass.identity import Frozen, content_hash
 from results.records import CellKey
 from tasks.types import Problem, Task
@@ -105,11 +105,11 @@ class Cell:
 
     @property
     def lacking(self) -> list[str]:
-        """Capabilities that the strategy needs and the engines do not offer. Who judges is who must score given texts."""
+        """Capabilities that the strategy and its sampling need and the engines do not offer. Who judges is who must score given texts."""
         scorer = self.roles.get("judge", self.policy)
         return [
             need
-            for need in sorted(self.strategy.strategy.needs)
+            for need in sorted({*self.strategy.strategy.needs, *(key for key in INSIDE if key in self.strategy.sampling.extra)})
             if (scorer if need == "prompt_logprobs" else self.policy).engine.capabilities.missing([need])
         ]
 

@@ -54,6 +54,7 @@ class Made:
     seed: int
     prompt: Prompt
     sample: Sample
+    sampling: Sampling | None = None  # of a completion
 
 
 @dataclass
@@ -259,7 +260,7 @@ class Context:
         if position is None:
             seed = self._seed(path)
             made = await self._engine(place, prompt, sampling, seed, watch, every)
-            return self._own(place, prompt, made, role, "generate", path, seed, keep=keep)
+            return self._own(place, prompt, made, role, "generate", path, seed, keep=keep, sampling=sampling)
         pool, index = position
         observe = self.cell.strategy.strategy.observe
         make = lambda: self._fill(place, prompt, sampling, role, pool, index)  # noqa: E731
@@ -267,7 +268,8 @@ class Context:
         made, key, borrowed = await self.services.pools.draw(pool, self.trial, index, observe, make, borrow)
         made = replace(made, key=key)
         kept = _kept(cut(made, place, watch, every) if watch else made, place, keep)
-        self.calls.append(Call(key, path, role, "generate", place, prompt, made, kept, pooled=True, borrowed=borrowed))
+        call = Call(key, path, role, "generate", place, prompt, made, kept, pooled=True, borrowed=borrowed, sampling=sampling)
+        self.calls.append(call)
         return kept
 
     async def _borrow(self, place: Deployment, seed: int) -> tuple[SampleRecord, str] | None:
@@ -280,7 +282,7 @@ class Context:
         seed = self._pool_seed(place, prompt, sampling, index)
         made = await self._engine(place, prompt, sampling, seed)
         key = sample_key(pool, self.trial, index)
-        self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made))
+        self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made, sampling))
         return made
 
     async def _judge(self, place: Deployment, role: str, steps: Sequence[str], pool: str = "", key: str = "") -> Sample:
@@ -304,13 +306,14 @@ class Context:
         path: Path,
         seed: int,
         keep: Keep | None = None,
+        sampling: Sampling | None = None,
     ) -> Sample:
         """Record a call that belongs to this attempt alone."""
         key = f"{self.attempt_key}:{'.'.join(map(str, path))}"
         made = replace(made, key=key)
         kept = _kept(made, place, keep)
-        self.calls.append(Call(key, path, role, kind, place, prompt, made, kept, pooled=False))
-        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made)
+        self.calls.append(Call(key, path, role, kind, place, prompt, made, kept, pooled=False, sampling=sampling))
+        call = Made(key, kind, None, self.trial, None, place, self.cell, self.problem, role, seed, prompt, made, sampling)
         self.own.append(call)
         self.services.made(call)
         return kept
@@ -374,6 +377,7 @@ def _first(made: Sample, length: int, place: Deployment) -> Sample:
         timing=Timing(timing.sent, timing.first, last, tuple(c for c in timing.chunks if c[1] <= length)),
         logprob=made.logprob[:length] if made.logprob else made.logprob,
         confidence=made.confidence[:length] if made.confidence else made.confidence,
+        signals=None,  # they are of the whole trace
     )
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from energy import calibrate
+from energy.hardware import machine
 from harness.calls import counting
 from harness.cell import Cell, Deployment
 from perpass import __version__
@@ -29,6 +30,7 @@ def environment(cells: Iterable[Cell], places: Iterable[Deployment]) -> dict[str
         "packages": packages(),
         "hardware": [{"name": p.hardware.label, "device": p.hardware.device, "uuids": list(p.hardware.uuids)} for p in places],
         "engines": [engine(p) for p in places],
+        "machine": asdict(machine()),
         "calibration": calibrations(places),
         "driver": driver(),
         "seeds": sorted({c.seed for c in cells}),

@@ -131,6 +131,7 @@ def restore(record: SampleRecord) -> Sample:
 def _observed(sample: Sample, observe: Observe, key: str) -> Sample:
     lacking = ["log-probabilities"] if observe.logprobs and sample.logprob is None else []
     lacking += ["confidences"] if observe.confidence and sample.confidence is None else []
+    lacking += ["hidden-state signals"] if observe.hidden and sample.signals is None else []
     if lacking:
         raise ObservationMissing(f"stored sample {key} has no {' and no '.join(lacking)}; run again with --fresh to make a new series")
     return sample

@@ -13,6 +13,8 @@ from harness.windows import WindowRecorder
 from perpass.errors import BudgetReached, UserError
 from results.prices import PriceBook
 
+REFRESH_S = 0.1  # between two readings for --max-joules
+
 
 class Spending:
     """Keeps `status.usd` and `status.joules` and raises BudgetReached when a stated limit is passed.
@@ -26,6 +28,7 @@ class Spending:
         self.recorder: WindowRecorder | None = None
         self._book = PriceBook.load()
         self._joules: float | None = None
+        self._refreshed = float("-inf")
 
     def check(self, places: Sequence[Deployment], meter: Meter) -> None:
         """Refuse a budget that could not be kept to. Raises UserError before anything is spent."""
@@ -53,7 +56,8 @@ class Spending:
     def stop_if_reached(self) -> None:
         """Raise BudgetReached, naming the budget, when one is used up."""
         limits = self.options
-        self.status.joules = self._total() if limits.max_joules is not None else self.status.joules
+        if limits.max_joules is not None and time.monotonic() - self._refreshed >= REFRESH_S:
+            self.refresh()
         for name, limit, spent, unit in (
             ("--max-usd", limits.max_usd, self.status.usd, "USD"),
             ("--max-joules", limits.max_joules, self.status.joules, "J"),
@@ -64,7 +68,7 @@ class Spending:
 
     def refresh(self) -> None:
         """Bring `status.joules` up to date; a meter reading takes milliseconds, so not for every attempt."""
-        self.status.joules = self._total()
+        self.status.joules, self._refreshed = self._total(), time.monotonic()
 
     def _total(self) -> float | None:
         now = self.recorder.joules() if self.recorder else None

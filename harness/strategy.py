@@ -70,7 +70,7 @@ class Strategy:
 
     @cached_property
     def observe(self) -> Observe:
-        return Observe(logprobs="logprobs" in self.needs, confidence="confidence" in self.needs)
+        return Observe("logprobs" in self.needs, "confidence" in self.needs, hidden="hidden_states" in self.needs)
 
     @cached_property
     def parameters(self) -> type[BaseModel]:

@@ -135,6 +135,8 @@ class Sample:
     confidence  per token, −mean log-probability of the 20 likeliest tokens (DeepConf, arXiv:2508.15260); None if not observed
     key         names it in the pool or the attempt; empty before it is recorded
     scores      of a reward call, whose text is the steps: the verdict on each
+    signals     net, cumulative and aligned change of its hidden states (harness.engines.signals); () for a trace too short to have any;
+                None if not observed. They are not stored: a pooled sample that was read from the database has none
     """
 
     text: str
@@ -147,6 +149,7 @@ class Sample:
     origin: Origin = Origin()
     key: str = ""
     scores: tuple[float | None, ...] | None = None
+    signals: tuple[float, ...] | None = None
 
     @property
     def mean_logprob(self) -> float | None:
@@ -206,14 +209,19 @@ class Observe:
     logprobs: bool = False
     confidence: bool = False
     chunks: bool = False  # when each piece of the stream came: of live cells
+    hidden: bool = False  # how hidden states moved: Sample.signals
 
     def __or__(self, other: Observe) -> Observe:
-        return Observe(self.logprobs or other.logprobs, self.confidence or other.confidence, self.chunks or other.chunks)
+        return Observe(*(getattr(self, f.name) or getattr(other, f.name) for f in fields(self)))
+
+
+INSIDE = ("dola", "entropy", "experts")
+"""Keys of `Sampling.extra` that change what happens inside the model. Each is also the name of the capability that it needs."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do; strategies declare what they need by these names."""
+    """What an engine can do; strategies declare what they need by these names. The last three: the keys of `Sampling.extra` in INSIDE."""
 
     prefix: bool = False
     logprobs: bool = False
@@ -225,6 +233,9 @@ class Capabilities:
     abort: bool = False
     prefix_caching: bool = False
     hidden_states: bool = False
+    dola: bool = False
+    entropy: bool = False
+    experts: bool = False
 
     def missing(self, needs: Sequence[str]) -> list[str]:
         """Those of `needs` that are capability names and not offered."""

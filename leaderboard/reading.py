@@ -104,7 +104,7 @@ def first(found: pd.DataFrame) -> tuple[str, str]:
 
 
 def begin(address: str) -> None:
-    """Read, beside what else goes on, what the first page will ask for."""
+    """Read, in a thread, what the first page will ask for. What goes wrong, the page that asks says."""
     now, cells = state(address), Future[Any]()
     _begun[now, "catalogue"] = cells
     threading.Thread(target=_begin, args=(address, now, cells), daemon=True).start()
@@ -114,14 +114,13 @@ def _begin(address: str, now: State, cells: Future[Any]) -> None:
     numbers = Future[Any]()
     try:
         found = catalogue(address)
-        if not found.empty:
-            wanted = first(found)
+        wanted = None if found.empty else first(found)
+        if wanted:
             _begun[now, *wanted] = numbers  # before anybody knows the catalogue, or its reader would compute them too
-            cells.set_result(found)
+        cells.set_result(found)
+        if wanted:
             numbers.set_result(rows(address, *wanted))
-        else:
-            cells.set_result(found)
-    except Exception as error:  # the page that asks says it
+    except Exception as error:
         (numbers if cells.done() else cells).set_exception(error)
 
 

@@ -20,7 +20,7 @@ APP = Path(__file__).with_name("app.py")
 HEAVY = ("plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.advice")
 PORTS = range(8501, 8601)
 TURN_S = 0.0005
-"""How long a thread that computes may keep one that answers a browser waiting, which it does for each of a hundred files; Python says 5 ms."""
+"""How long a thread that computes may keep one that answers a browser waiting, for each of a hundred files; Python says 5 ms."""
 SETTINGS = {
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": False,
@@ -34,13 +34,10 @@ def serve(database: str, port: int | None, host: str, headless: bool) -> int:
 
     Raises PerPassError when it cannot listen there.
     """
-    from leaderboard import reading
-
-    listening = bound(host, port)
-    reading.begin(database)
     import uvicorn
     from streamlit.web import bootstrap
 
+    listening = bound(host, port)
     shown = f"http://{'localhost' if host in ('0.0.0.0', '::') else f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     os.environ["PERPASS_DB"] = database
     bootstrap.load_config_options(SETTINGS | {"server.address": host, "server.port": listening.getsockname()[1]})
@@ -49,6 +46,10 @@ def serve(database: str, port: int | None, host: str, headless: bool) -> int:
 
     @asynccontextmanager
     async def started(app: Any) -> AsyncIterator[None]:
+        from leaderboard import reading
+
+        import_module("leaderboard.pages.frontier")
+        reading.begin(database)
         print(f"The leaderboard is at {shown} (ends with Ctrl-C)", flush=True)
         if not headless:
             webbrowser.open(shown)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard import charts, frontier, words
+from leaderboard import curves as lines
 from perpass.errors import UserError
-from results import advice, database, frames, report
+from results import advice, curves, curves_text, database, frames, report
 from results import show as stored
 from results import table as tables
 from results.reasons import words as explained
@@ -71,7 +72,7 @@ def write(db: database.Db, folder: Path, series: str | None = None) -> int:
         cells = report.select(engine, series=series)
         rows = report.rows(engine, cells=cells)
         ids = {(cell, own): int(n) for cell, own, n in zip(cells["cell"], cells["series"], cells["id"], strict=True)}
-        _fill(made, engine, rows, ids)
+        _fill(made, engine, rows, ids, curves.told(curves.stored(engine, cells=cells)))
         made.chmod(0o755)
         _put(made, folder)
     finally:
@@ -96,7 +97,7 @@ def _put(made: Path, folder: Path) -> None:
         shutil.rmtree(old)
 
 
-def _fill(folder: Path, engine: Any, rows: Sequence[Row], ids: Mapping[Key, int]) -> None:
+def _fill(folder: Path, engine: Any, rows: Sequence[Row], ids: Mapping[Key, int], drawn: Sequence[Row]) -> None:
     from plotly.offline import get_plotlyjs
 
     (folder / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
@@ -104,7 +105,10 @@ def _fill(folder: Path, engine: Any, rows: Sequence[Row], ids: Mapping[Key, int]
     (folder / "report.json").write_text(tables.render(rows, "json") + "\n", encoding="utf-8")
     (folder / "report.csv").write_text(tables.render(rows, "csv") + "\n", encoding="utf-8")
     files = _files(ids)
-    (folder / "index.html").write_text(page("PerPass", "".join(_index(rows, files))), encoding="utf-8")
+    more = '<p><a href="curves.html">Curves: what fewer samples would have come to</a></p>' if drawn else ""
+    (folder / "index.html").write_text(page("PerPass", "".join(_index(rows, files)) + more), encoding="utf-8")
+    if drawn:
+        (folder / "curves.html").write_text(page("Curves", "".join(_curves(drawn))), encoding="utf-8")
     for row in rows:
         told = stored.cell(engine, row["cell"], row["series"], row)
         attempts = frames.attempts(engine, cell_ids=[ids[row["cell"], row["series"]]])
@@ -159,6 +163,27 @@ def _index(rows: Sequence[Row], files: Mapping[Key, str]) -> Iterator[str]:
         yield from _table(members, files)
         yield from _notes(members)
     yield '<p class="note">All numbers: <a href="report.json">report.json</a>, <a href="report.csv">report.csv</a></p>'
+
+
+def _curves(drawn: Sequence[Row]) -> Iterator[str]:
+    """All curves that are stored, those of a task in one picture, self-consistency always with the others."""
+    yield '<p><a href="index.html">all cells</a></p><h1>What fewer samples would have come to</h1>'
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in drawn:
+        groups.setdefault((row["series"], row["task"]), []).append(row)
+    for n, ((series, task), members) in enumerate(groups.items()):
+        yield f"<h2>{escape(task)} · series {escape(series)}</h2>"
+        chart = lines.figure(lines.named(members), curves_text.DRAWN, "k", log=True, bands=True)
+        yield _figure(f"curves-{n}", chart)
+        for row in members:
+            heads = "".join(f"<th>k = {k}</th>" for k in curves_text.powers(row["depth"]))
+            yield f"<h2>{escape(curves_text.title(row))}</h2>"
+            yield f'<div class="wide"><table><thead><tr><th></th>{heads}</tr></thead><tbody>'
+            for line in curves_text.lines(row, curves_text.chosen(None)):
+                cells = "".join(f"<td>{escape(line[str(k)])}</td>" for k in curves_text.powers(row["depth"]))
+                yield f"<tr><td class=name>{escape(line['name'])}</td>{cells}</tr>"
+            yield "</tbody></table></div>"
+            yield "".join(f'<p class="note">{escape(note)}</p>' for note in curves_text.notes(row, curves_text.chosen(None)))
 
 
 def _table(rows: Sequence[Row], files: Mapping[Key, str]) -> Iterator[str]:

@@ -18,7 +18,10 @@ NAMES = {
     "latency_p90_s": "latency, 90th percentile",
     "ttft_p50_s": "median time to first token",
     "unsolved_share": "problems never solved",
+    "gco2e": "emissions per item",
+    "water_l": "water per item",
 }
+UNITS = (("flop", "FLOP"), ("gco2e", "gCO2e"), ("water", "L"), ("kwh", "kWh"), ("_j", "J"), ("_s", "s"))  # the first that the field holds
 MONEY_WORDS = {"$": "$", "$/1k": "$ per 1,000", "$/1M": "$ per million", "$/1G": "$ per billion"}
 STEPS: tuple[tuple[int, tuple[float, ...]], ...] = (  # every how many powers of ten, times what; the first that has room is taken
     *((1, m) for m in ((1, 2, 5), (1,))),
@@ -48,7 +51,7 @@ def axis(field: str, values: Sequence[float], rows: Sequence[Row], size: int, up
     if is_share(field):
         return _linear(NAMES.get(field, field) + ", %", [100 * v for v in values], size, upright)
     scale, title = unit(field, rows)
-    if field.startswith("energy_") and any(row["energy_source"] == "estimated" for row in rows):
+    if field.startswith(("energy_", "gco2e", "water_")) and any(row["energy_source"] == "estimated" for row in rows):
         title += ", estimated"
     return _logarithmic(title, values, scale, size, upright)
 
@@ -63,7 +66,7 @@ def unit(field: str, rows: Sequence[Row]) -> tuple[float, str]:
     if "tokens" in field:
         return 1.0, name if field.endswith("_of_pass") else f"{name} per item"
     scale, prefix = si_scale([row[field] for row in rows])
-    return scale, f"{name}, {prefix}{'FLOP' if 'flop' in field else 'J' if field.endswith('_j') else 's'}"
+    return scale, f"{name}, {prefix}{next((unit for part, unit in UNITS if part in field), 's')}"
 
 
 def _linear(title: str, values: Sequence[float], size: int, upright: bool) -> Axis:

@@ -1,4 +1,4 @@
-"""Many rows at once, straight through the database driver: what SQLAlchemy does to each row costs several times what SQLite does with it."""
+"""Many rows at once, straight through the database driver: SQLAlchemy's own handling of a row costs several times what SQLite's does."""
 
 from __future__ import annotations
 

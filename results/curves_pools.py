@@ -140,14 +140,15 @@ def inputs(connection: sa.Connection, group: Group) -> str:
     """A hash of what a curve is computed from, in no time: samples never change, so their number, ids and settled energy tell; and the
     judges whose judgements of the naming cell are current."""
     s = _SAMPLE.c
-    sums = [0.0] * 4
+    counts, sums = [0, 0], [0.0, 0.0]
     for part in texts.chunks(sorted(group.pools)):
         totals = (sa.func.count(), *(sa.func.coalesce(sa.func.sum(c), 0) for c in (s.id, s.energy_j, s.device_s)))
         row = connection.execute(sa.select(*totals).where(s.pool.in_(part))).one()
-        sums = [a + float(b) for a, b in zip(sums, row, strict=True)]
+        counts = [a + int(b) for a, b in zip(counts, row[:2], strict=True)]
+        sums = [a + float(b) for a, b in zip(sums, row[2:], strict=True)]
     judges = sa.select(_JUDGEMENT.c.judge).distinct().join(_ATTEMPT, _ATTEMPT.c.id == _JUDGEMENT.c.attempt_id)
     judges = judges.where(_ATTEMPT.c.cell_id == int(group.cell["id"]), _JUDGEMENT.c.current)
-    return content_hash([f"{x:.9g}" for x in sums], sorted(connection.execute(judges).scalars()), group.caches)
+    return content_hash(counts, [f"{x:.9g}" for x in sums], sorted(connection.execute(judges).scalars()), group.caches)
 
 
 def samples(connection: sa.Connection, group: Group, observed: bool = True) -> pd.DataFrame:

@@ -211,7 +211,8 @@ def _fitted(k: Any, curve: Numbers) -> tuple[float, float] | None:
     a = math.log(curve[0])
     last = rising[-1]
     try:
-        fit, _ = curve_fit(lambda k, a, b: np.exp(a * k**b), k, curve, (a, math.log(math.log(curve[last]) / a) / math.log(k[last])))
+        with np.errstate(over="ignore"):  # on its way it may try what is too large
+            fit, _ = curve_fit(lambda k, a, b: np.exp(a * k**b), k, curve, (a, math.log(math.log(curve[last]) / a) / math.log(k[last])))
     except RuntimeError:  # it did not converge
         return None
     return float(fit[0]), float(fit[1])

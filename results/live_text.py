@@ -10,9 +10,7 @@ from results.wording import MISSING, listed, mode, number
 
 APART = tuple(name for name in NAMES if name not in {"cell", "mode", "concurrency"})
 
-ABOVE = (
-    "Above 100 %: the calibration was made on a busy machine, or all that moves fits the cache; `bench calibrate` on a quiet one repeats it."
-)
+ABOVE = "Above 100 %: the calibration was made on a busy machine (`bench calibrate` repeats it), or what moves fits the processor's cache."
 
 
 def lines(rows: Sequence[Row]) -> list[dict[str, str]]:

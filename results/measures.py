@@ -27,7 +27,9 @@ UNKNOWN_FLOP = "unknown_architecture"
 NOT_MEASURED = "not_measured"
 
 
-def charge(attempts: pd.DataFrame, ledger: pd.DataFrame, cells: pd.DataFrame, models: Mapping[int, str], book: PriceBook) -> pd.DataFrame:
+def charge(
+    attempts: pd.DataFrame, ledger: pd.DataFrame, cells: pd.DataFrame, models: Mapping[int, str], book: PriceBook, region: str = REGION
+) -> pd.DataFrame:
     """`attempts` with what each is charged: tokens, `flop`, `device_s` and the three dollar costs; NaN as soon as one part is unknown.
 
     models: name by id. The hardware of a role is its own where the cell gives it one.
@@ -44,7 +46,7 @@ def charge(attempts: pd.DataFrame, ledger: pd.DataFrame, cells: pd.DataFrame, mo
     # An attempt that made no call, because its prompt did not fit, took nothing: that is known, and it is zero.
     idle = ~charged["attempt"].isin(ledger["attempt"]) & ~charged["failed"]
     charged.loc[idle, list(summed)] = 0.0
-    rate = book.energy_price(REGION)
+    rate = book.energy_price(region)
     charged["energy_cost_usd"] = math.nan if rate is None else charged["energy_j"].astype(float) * rate / 3.6e6
     return charged
 

@@ -7,6 +7,8 @@ from energy.codes import EXPLANATIONS
 WORDS = {str(code): text for code, text in EXPLANATIONS.items()} | {
     "unknown_architecture": "FLOPs cannot be counted for this model, so neither they nor its share of the energy are known",
     "no_price": "nobody sells this by the token, or the price book has no price for it",
+    "no_carbon_intensity": "no carbon intensity of this region's electricity is in the table; --region names another",
+    "no_water_intensity": "no water intensity of this region's electricity is in the table; US and WORLD have one (--region)",
     "no_common_basis": "no kind of dollars (hardware, token, energy) is known for every complete cell here; choose one with --cost-basis",
     "no_human_price": "no human expert's price is known for these problems",
     "shared_load": "measured while other work ran beside it: not comparable with times of live cells",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from perpass.errors import PerPassError, nearest, unknown
-from results import frames, measures, pareto
+from results import carbon, frames, measures, pareto
 from results.database import Db, as_engine, reading
 from results.measures import DOLLARS
-from results.prices import NO_HUMAN_PRICE, PriceBook, human_price
+from results.prices import NO_HUMAN_PRICE, REGION, PriceBook, human_price
 from results.schema import Cell, Model, Problem, Task
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SHORT = {
     "tokens": "output_tokens",
     "joules": "energy_j",
     "usd": "cost_usd",
+    "carbon": "gco2e",
+    "water": "water_l",
 }
 MOST_ERRORS = 0.01
 AT_ONCE = 50
@@ -46,11 +48,13 @@ FIELDS = (
     *("latency_p50_s", "latency_p90_s", "ttft_p50_s", "token_cost_usd", "hardware_cost_usd", "energy_cost_usd", "cost_usd", "cost_basis"),
     *("cost_per_correct_usd", "cost_of_pass_usd", "cost_of_pass_with_human_usd", "energy_of_pass_j", "latency_of_pass_s", "flop_of_pass"),
     *("tokens_of_pass", *PER_CORRECT.values(), "unsolved_share", "frontier", "frontier_axes", "reasons", "codes", "seed", "judge"),
+    *carbon.FIELDS,
 )
 NUMBERS = tuple(
     f
     for f in FIELDS
-    if f.endswith(("_usd", "_j", "_s", "tokens", "_of_pass", "_per_correct", "_share")) or f in ("accuracy", "flop", "serial_tokens")
+    if f.endswith(("_usd", "_j", "_s", "_l", "tokens", "_of_pass", "_per_correct", "_share"))
+    or f in ("accuracy", "flop", "serial_tokens", "gco2e", "kwh_per_1000", "gco2e_per_1000")
 )
 
 
@@ -65,6 +69,7 @@ def rows(
     cost_basis: str | None = None,
     book: PriceBook | None = None,
     cells: pd.DataFrame | None = None,
+    region: str | None = None,
 ) -> list[Row]:
     """One row per cell, sorted by series, task and cost, each with the fields of FIELDS.
 
@@ -72,26 +77,34 @@ def rows(
     common       restrict the cells of each task and series to the problems that all of them have
     axes         of the frontier: report fields, or cost, energy, latency, tokens; accuracy is better high, everything else low
     cells        these alone, whole tasks of what `select` found, in place of experiment, series and task
+    region       whose electricity it was: its price, grams and litres; US unless given
     cost_basis   hardware, token or energy; else, per task and series, the first of these that is known for every complete cell
     Infinite values are float inf (`results.table` writes "inf"); None has its code in `reasons`.
-    Raises UserError for an unknown axis or basis, PerPassError when the database holds no such experiment, series or task.
+    Raises UserError for an unknown axis, basis or region, PerPassError when the database holds no such experiment, series or task.
     """
-    wanted, basis, book = _axes(axes), _basis(cost_basis), book or PriceBook.load()
+    wanted, basis, book, place = _axes(axes), _basis(cost_basis), book or PriceBook.load(), carbon.grid(region)
     engine = as_engine(db)
     try:
         chosen = select(engine, experiment=experiment, series=series, task=task) if cells is None else cells
-        return _rows(engine, chosen, experiment, wanted, common, basis, book)
+        return _rows(engine, chosen, experiment, wanted, common, basis, book, place)
     finally:
         if engine is not db:
             engine.dispose()
 
 
 def _rows(
-    engine: sa.Engine, cells: pd.DataFrame, experiment: str | None, axes: Sequence[str], common: bool, basis: str | None, book: PriceBook
+    engine: sa.Engine,
+    cells: pd.DataFrame,
+    experiment: str | None,
+    axes: Sequence[str],
+    common: bool,
+    basis: str | None,
+    book: PriceBook,
+    place: carbon.Grid,
 ) -> list[Row]:
     made: list[Row] = []
     for part in [cells] if common else _parts(cells):
-        attempts = charged(engine, part, book, experiment)
+        attempts = charged(engine, part, book, experiment, place.region)
         if common:
             attempts = on_common_problems(attempts, cells)
         own = measures.by_cell(attempts, part["id"])
@@ -100,7 +113,7 @@ def _rows(
         _compare(members)
     _totals(engine, made, cells, experiment, common)
     for members in _by(made, "_group").values():
-        _rank(members, axes, basis)
+        _rank(members, axes, basis, place)
     return [_finish(row) for row in sorted(made, key=_order)]
 
 
@@ -138,12 +151,13 @@ def _some(found: list[Any], kind: str, name: str, known: set[str]) -> list[Any]:
     return found
 
 
-def charged(db: Db, cells: pd.DataFrame, book: PriceBook, experiment: str | None = None) -> pd.DataFrame:
-    """The attempts of these cells with what each is charged; with `experiment` only on the problems that it asks for."""
+def charged(db: Db, cells: pd.DataFrame, book: PriceBook, experiment: str | None = None, region: str = REGION) -> pd.DataFrame:
+    """The attempts of these cells with what each is charged; with `experiment` only on the problems that it asks for. region: whose
+    electricity prices the joules."""
     attempts = asked(db, cells, experiment)
     ledger = frames.ledger(db, cell_ids=[int(n) for n in cells["id"]])
     ledger = ledger[ledger["attempt"].isin(attempts["attempt"])]
-    found = measures.charge(attempts, ledger, cells, _model_names(db), book)
+    found = measures.charge(attempts, ledger, cells, _model_names(db), book, region)
     return found.assign(all_tokens=found["prompt"] + found["output"] + found["scored"])
 
 
@@ -233,7 +247,7 @@ def _totals(db: Db, made: Sequence[Row], cells: pd.DataFrame, experiment: str | 
             row["_partial"].append("unfinished")
 
 
-def _rank(members: Sequence[Row], axes: Sequence[str], basis: str | None) -> None:
+def _rank(members: Sequence[Row], axes: Sequence[str], basis: str | None, place: carbon.Grid) -> None:
     """Everything in which the cells of one task and series depend on each other: partial, cost basis, dollars, frontier."""
     for row in members:
         row["partial"] = bool(row["_partial"])
@@ -244,6 +258,7 @@ def _rank(members: Sequence[Row], axes: Sequence[str], basis: str | None) -> Non
     for row in members:
         _dollars(row, chosen)
         _of_pass(row)
+        carbon.add(row, place)
         if row["concurrency"] is None:
             row["reasons"]["concurrency"] = row["mode"]
     _frontier(members, axes)

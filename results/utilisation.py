@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,7 +66,7 @@ class Rates:
     """Bytes per second."""
     precision: str
     source: str | None
-    """`table` or `calibrated`, with its date; None where neither knows the hardware."""
+    """`table of DATE`, `calibrated DATE` or both; None where neither knows the hardware."""
 
 
 class Unknown(Exception):
@@ -130,7 +130,7 @@ def bytes_moved(calls: Sequence[Call], described: Mapping[str, Any]) -> float:
     how = {"dtype": described["model"].get("dtype"), "quantization": settings.get("quantization")}
     how |= {"cache_dtype": settings.get("kv_cache_dtype"), **counting["settings"]}
 
-    @lru_cache(maxsize=None)  # many calls are alike
+    @cache  # many calls are alike
     def count(prompt: int, output: int, cached: int, scored: int, batch: int) -> traffic.Traffic:
         return traffic.count(counting["config"], prompt=prompt, output=output, cached=cached, scored=scored, batch=batch, **how)
 
@@ -180,16 +180,14 @@ def rates_of(described: Mapping[str, Any], surroundings: Mapping[str, Any]) -> R
     """The peaks for one deployment. described: as of `_described`.  surroundings: the run's environment."""
     name, count = str(described["hardware"]["name"]), int(described["hardware"].get("count", 1))
     precision = computes_in(described)
-    profile = profiles.by_name(name)
-    peak = profile.peak_flops.get(precision) if profile else None
-    width = profile.bandwidth if profile else None
-    if profile is not None and (peak is not None or width is not None):
-        known = [None if value is None else value.value * count for value in (peak, width)]
-        return Rates(known[0], known[1], precision, f"table of {profiles.as_of()}")
-    found = calibrate.of_run(surroundings, name)
-    if found is None:
-        return Rates(None, None, precision, None)
-    return Rates(found.peak(precision), found.bandwidth_best, precision, f"calibrated {found.date}")
+    profile, measured = profiles.by_name(name), calibrate.of_run(surroundings, name)
+    known = (profile.peak_flops.get(precision), profile.bandwidth) if profile else (None, None)
+    own = (measured.peak(precision), measured.bandwidth_best) if measured else (None, None)
+    peak, width = (b if a is None else a.value * count for a, b in zip(known, own, strict=True))
+    sources = [f"table of {profiles.as_of()}"] if any(known) else []
+    if measured is not None and any(a is None and b is not None for a, b in zip(known, own, strict=True)):
+        sources.append(f"calibrated {measured.date}")
+    return Rates(peak, width, precision, " and ".join(sources) or None)
 
 
 def computes_in(described: Mapping[str, Any]) -> str:
@@ -200,7 +198,7 @@ def computes_in(described: Mapping[str, Any]) -> str:
     if method == "compressed-tensors":
         groups = list((said.get("config_groups") or {}).values())
         inputs = (groups[0].get("input_activations") if groups else None) or {}
-        method = {("float", 8): "fp8", ("int", 8): "int8", ("float", 4): "nvfp4"}.get((inputs.get("type"), inputs.get("num_bits")), method)
+        method = {"float8": "fp8", "int8": "int8", "float4": "nvfp4"}.get(f"{inputs.get('type')}{inputs.get('num_bits')}", method)
     dtype = str(described["model"].get("dtype"))
     return ACTIVATIONS.get(method) or RATES.get(dtype, dtype)
 
@@ -220,7 +218,7 @@ def _calls(connection: sa.Connection, cell_id: int) -> list[Call]:
     columns = (_S.c.id, _S.c.model_id, _S.c.engine_id, _S.c.hardware_id, _S.c.sent, _S.c.first, _S.c.last, *counts, flop)
     query = sa.select(*columns).distinct().join(_U, _U.c.sample_id == _S.c.id).join(_A, _A.c.id == _U.c.attempt_id)
     found = connection.execute(query.where(_A.c.cell_id == cell_id)).all()
-    return [Call((r[1], r[2], r[3]), *r[4:]) for r in found]
+    return [Call((r[1], r[2], r[3]), r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11]) for r in found]
 
 
 def _environment(connection: sa.Connection, cell_id: int) -> Row:
@@ -234,7 +232,7 @@ def _environment(connection: sa.Connection, cell_id: int) -> Row:
 def _described(connection: sa.Connection, place: Place, surroundings: Mapping[str, Any]) -> Row:
     """Identities of model, engine and hardware, and `counting`: the model's config and the settings that change a count, as the run kept
     them; None where it did not."""
-    tables = (schema.Model, schema.Engine, schema.Hardware)
+    tables: tuple[Any, ...] = (schema.Model, schema.Engine, schema.Hardware)
     own = {
         name: connection.execute(sa.select(table.identity).where(table.id == number)).scalar_one()
         for name, table, number in zip(("model", "engine", "hardware"), tables, place, strict=True)

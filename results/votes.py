@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
+from itertools import zip_longest
 from math import comb, isfinite, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,11 +97,10 @@ def _count(made: Numbers, rows: Sequence[_Row], n: int) -> None:
     table = _binomials(n)
     votes = np.array([row.votes for row in rows])
     y = np.array([row.y for row in rows])
-    several = np.array([len(row.rivals) for row in rows])
     product = table[[row.free for row in rows]]
-    for place in range(several.max(initial=0)):
-        own = np.flatnonzero(several > place)
-        factor = table[[rows[int(i)].rivals[place] for i in own]]
+    for sizes in zip_longest(*(row.rivals for row in rows), fillvalue=0):
+        own = np.flatnonzero(sizes)
+        factor = table[np.array(sizes)[own]]
         factor[np.arange(len(own)), votes[own]] *= y[own]
         product[own] = _times(product[own], factor, votes[own])
     product *= np.array([row.ways for row in rows])[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,6 +31,9 @@ _CELL: Any = schema.Cell.__table__
 KINDS = {"prompt": "text", "text": "text", "token_ids": "int32", "logprobs": "float32", "confidence": "float32", "chunks": "float32"}
 OWN = ("cell_id", "problem_id", "trial", "run_id", "finish", "error", "serial_tokens", "latency_s", "ttft_s", "started", "ended")
 COUNTERS = ("problems", "attempts", "items", "correct", "errors")
+
+OUTCOMES = [str(o) for o in Outcome]
+_PLAIN_OF, _OWN_OF = attrgetter(*PLAIN), attrgetter(*OWN)
 
 Place = tuple[int, int, int]  # (cell, problem, trial)
 
@@ -67,8 +71,9 @@ def write_samples(connection: sa.Connection, samples: Sequence[SampleRecord]) ->
     new = [by_key[key] for key in sorted(by_key) if key not in stored]
     if not new:
         return 0
-    ids = texts.put(connection, (piece for s in new for piece in _pieces(s).values()))
-    bulk.insert(connection, _SAMPLE, [_sample_row(s, ids) for s in new], new=True)
+    pieces = [_pieces(s) for s in new]
+    ids = texts.put(connection, (piece for of_one in pieces for piece in of_one.values()))
+    bulk.insert(connection, _SAMPLE, [_sample_row(s, of_one, ids) for s, of_one in zip(new, pieces, strict=True)], new=True)
     scored = [s for s in new if s.scores]
     if scored:
         number = sample_ids(connection, [s.key for s in scored])
@@ -78,13 +83,14 @@ def write_samples(connection: sa.Connection, samples: Sequence[SampleRecord]) ->
 
 
 def _pieces(sample: SampleRecord) -> dict[str, Piece]:
-    return {field: (kind, getattr(sample, field)) for field, kind in KINDS.items() if getattr(sample, field) is not None}
+    return {field: (kind, content) for field, kind in KINDS.items() if (content := getattr(sample, field)) is not None}
 
 
-def _sample_row(sample: SampleRecord, ids: Mapping[Piece, int]) -> dict[str, Any]:
-    row: dict[str, Any] = {f: getattr(sample, f) for f in PLAIN}
-    pieces = _pieces(sample)
-    return row | {column: ids[pieces[field]] if field in pieces else None for field, column in TEXTS.items()}
+def _sample_row(sample: SampleRecord, pieces: Mapping[str, Piece], ids: Mapping[Piece, int]) -> dict[str, Any]:
+    row: dict[str, Any] = dict(zip(PLAIN, _PLAIN_OF(sample), strict=True))
+    for field, column in TEXTS.items():
+        row[column] = ids[pieces[field]] if field in pieces else None
+    return row
 
 
 def sample_ids(connection: sa.Connection, keys: Sequence[str]) -> dict[str, int]:
@@ -156,7 +162,7 @@ def _stored(connection: sa.Connection, wanted: Mapping[Place, AttemptRecord]) ->
 
 
 def _attempt_row(attempt: AttemptRecord, ids: Mapping[Piece, int]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(attempt, name) for name in OWN}
+    row: dict[str, Any] = dict(zip(OWN, _OWN_OF(attempt), strict=True))
     answers = None if attempt.items is None else list(attempt.items)
     return row | {"text_id": ids[("text", attempt.text)], "answers": answers, "codes": dict(attempt.codes)}
 
@@ -165,8 +171,8 @@ def judgement_row(
     attempt_id: int, judge: str, outcomes: Sequence[str], extracted: Sequence[str | None], scores: Mapping[str, float]
 ) -> dict[str, Any]:
     """A row of the judgement table, its counts by outcome included; it is the current one."""
-    counts = Counter(str(o) for o in outcomes)
-    strange = sorted(set(counts) - {str(o) for o in Outcome})
+    names = [str(o) for o in outcomes]
+    strange = sorted(set(names).difference(OUTCOMES))
     if strange:
         raise PerPassError(f"judge {judge!r} gave the outcome {strange[0]!r}, which does not exist")
     return {
@@ -174,8 +180,8 @@ def judgement_row(
         "judge": judge,
         "current": True,
         "items": len(outcomes),
-        **{str(o): counts[str(o)] for o in Outcome},
-        "outcomes": [str(o) for o in outcomes],
+        **{name: names.count(name) for name in OUTCOMES},
+        "outcomes": names,
         "extracted": list(extracted),
         "scores": canonical(scores),
     }

@@ -60,31 +60,31 @@ def say(below: Mapping[str, Sequence[Row]], format: str) -> None:
     if format not in {"table", "markdown"}:
         return
     if rows := below.get("stress"):
-        _print(_title("drop under stress", rows), [_drop(row, rows) for row in rows], _drop_notes(rows), format)
+        table(_title("drop under stress", rows), [_drop(row, rows) for row in rows], _drop_notes(rows), format)
     if rows := below.get("abstention"):
-        _print(_title("abstention", rows), [_abstention(row, rows) for row in rows], _abstention_notes(rows), format)
+        table(_title("abstention", rows), [_abstention(row, rows) for row in rows], _abstention_notes(rows), format)
     if below.get("rest"):
         from results import rest_text
 
         averages = list({id(row["levels"]): row for row in below["rest"]}.values())
-        _print("several questions at once (REST)", rest_text.lines(averages), rest_text.notes(averages), format)
+        table("several questions at once (REST)", rest_text.lines(averages), rest_text.notes(averages), format)
     if below.get("interruption"):
         from results import interruption_text
 
         rows = below["interruption"]
-        _print("interrupted thinking", interruption_text.lines(rows), interruption_text.notes(rows), format)
+        table("interrupted thinking", interruption_text.lines(rows), interruption_text.notes(rows), format)
     if rows := below.get("budget"):
         from results import budgets
 
-        _print("token budgets", budgets.lines(rows), budgets.notes(rows), format)
+        table("token budgets", budgets.lines(rows), budgets.notes(rows), format)
     if rows := below.get("live"):
         from results import live_text
 
-        _print("alone on the device: times, p50 / p99", live_text.lines(rows), [], format)
-        _print("alone on the device: the steady state", live_text.energy_lines(rows), live_text.notes(rows), format)
+        table("alone on the device: times, p50 / p99", live_text.lines(rows), [], format)
+        table("alone on the device: the steady state", live_text.energy_lines(rows), live_text.notes(rows), format)
 
 
-def _print(title: str, made: Sequence[Row], notes: Sequence[str], format: str) -> None:
+def table(title: str, made: Sequence[Row], notes: Sequence[str], format: str) -> None:
     from bench.commands import output
 
     if format == "markdown":

@@ -11,6 +11,7 @@ from bench.commands.options import Format
 if TYPE_CHECKING:
     from energy.calibrate import Calibration
 
+
 def calibrate(
     hardware: Annotated[str | None, typer.Option("--hardware", metavar="gpu|cpu", help="Which, where there is a GPU.")] = None,
     idle: Annotated[float, typer.Option("--idle", metavar="SECONDS", help="How long to read the power at rest.")] = 10.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ def report(
     axes: Annotated[str | None, typer.Option(metavar="A,B", help="Axes of the frontier: accuracy,flop unless given.")] = None,
     cost_basis: Annotated[str | None, typer.Option(metavar="token|hardware|energy", help="What dollars are made of.")] = None,
     common: Annotated[bool, typer.Option("--common", help="Only the problems that all cells of a task have.")] = False,
+    region: Annotated[
+        str | None, typer.Option(metavar="US|DE|…", help="Whose electricity: dollars, gCO2e and litres; US unless given.")
+    ] = None,
     goodput: Annotated[str | None, typer.Option(metavar="ttft=S,tpot=S,e2e=S", help="Targets in seconds for live cells.")] = None,
 ) -> None:
     """Show the table of cells, each number computed from the stored attempts, and each task's frontier as a picture.
@@ -30,7 +33,7 @@ def report(
     `--series all` shows every series.
     """
     from bench import published, stored
-    from bench.commands import beneath, closing, following, options, output
+    from bench.commands import beneath, closing, following, footprint, options, output
     from perpass.errors import UserError
     from results import database
     from results import report as reports
@@ -43,7 +46,8 @@ def report(
     targets = options.targets(goodput)
     asked = None if experiment is None else experiment_file(experiment)
     name = asked.name if asked else experiment
-    rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, axes=wanted, common=common, cost_basis=cost_basis)
+    chosen: dict[str, Any] = {"axes": wanted, "common": common, "cost_basis": cost_basis, "region": region}
+    rows = reports.rows(database.resolve(db), experiment=name, series=series, task=task, **chosen)
     found = published.published(asked) if asked and rows else []
     if found:
         keys = published.stored(rows, db)
@@ -52,11 +56,18 @@ def report(
     rows = beneath.merged(rows, below)
     print(tables.render(rows, format, drawn=True, colour=output.colour()))
     beneath.say(below, format)
+    footprint.say(rows, region, format)
     if found and format in {"table", "markdown"}:
         closing.against_published(found, rows, keys, format)
     if format != "table":
         return
-    flags = [("--series", series), ("--task", task), ("--cost-basis", cost_basis), ("--common", "" if common else None)]
+    flags = [
+        ("--series", series),
+        ("--task", task),
+        ("--cost-basis", cost_basis),
+        ("--region", region),
+        ("--common", "" if common else None),
+    ]
     following.after_report(rows, experiment, flags, db)
     if stored.judged_by_older(rows, db):
         print("\nnewer judges are there: `bench rejudge` applies them and generates nothing")

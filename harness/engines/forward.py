@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.engines.inside import Routers, shorten, stack_of
 from harness.engines.kv import SlotCache
 from perpass.errors import PerPassError, UserError
 
 ATTENTION = {"full_attention", "sliding_attention"}
+
+
+@dataclass
+class Look:
+    """What is to be seen of a pass of n rows beside its logits, and then what was seen.
+
+    rows     by layer (from 1): the rows whose logits after that layer are wanted
+    hidden   the states that the output head gets, (n, width)
+    early    by layer: the head's logits of the layer's output, (rows, vocabulary) float32; without final norm, as DoLa's authors do
+    """
+
+    rows: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
+    hidden: Tensor | None = None
+    early: dict[int, Tensor] = field(default_factory=dict)
 
 
 class Forward:
@@ -21,9 +38,15 @@ class Forward:
 
     Prompts are padded on the right, where a causal model needs no mask for them; while decoding, a mask hides what lies beyond each row's
     own length. Logits are computed only where they are wanted, by narrowing what reaches the output projection.
+
+    early_exit_layer  run so many layers only, then final norm and output head; None: all
+    experts           active experts per token of a mixture; None: the model's own number
     """
 
-    def __init__(self, model: Any, pad: int = 0):
+    def __init__(self, model: Any, pad: int = 0, early_exit_layer: int | None = None, experts: int | None = None):
+        if early_exit_layer is not None:
+            shorten(model, early_exit_layer)
+        self.routers = Routers(model, experts)
         self.model = model
         self.device: torch.device = model.device
         self.pad = pad
@@ -34,19 +57,45 @@ class Forward:
         self._holding = self._layers - int(getattr(config, "num_kv_shared_layers", None) or 0)
         self.cache = SlotCache(self._layers)
         self._wanted: tuple[Tensor, Tensor] | None = None
+        self._look: Look | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._narrow)
 
     def _narrow(self, module: Any, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
         """Hidden states (n, tokens, width) → (wanted, 1, width)."""
-        return None if self._wanted is None else (inputs[0][self._wanted].unsqueeze(1),)
+        narrow = inputs[0] if self._wanted is None else inputs[0][self._wanted].unsqueeze(1)
+        if self._look is not None:
+            self._look.hidden = narrow[:, -1]
+        return None if self._wanted is None else (narrow,)
 
-    def _run(self, wanted: tuple[Tensor, Tensor] | None = None, **inputs: Any) -> Tensor:
-        self._wanted = wanted
+    def _run(self, wanted: tuple[Tensor, Tensor] | None = None, look: Look | None = None, **inputs: Any) -> Tensor:
+        self._wanted, self._look = wanted, look
         try:
-            logits: Tensor = self.model(**inputs).logits
+            with self._early(look) as states:
+                logits: Tensor = self.model(**inputs).logits
         finally:
-            self._wanted = None
+            self._wanted = self._look = None
+        for layer, state in states.items():
+            assert look is not None
+            last = state[:, -1] if wanted is None else state[wanted]
+            look.early[layer] = self.model.get_output_embeddings()(last[self._to(look.rows[layer])]).float()
         return logits[:, -1].float()
+
+    @contextmanager
+    def _early(self, look: Look | None) -> Iterator[dict[int, Tensor]]:
+        """What the layers that are looked at put out, (n, tokens, width) each, once the model has run."""
+        states: dict[int, Tensor] = {}
+
+        def keep(layer: int, output: Any) -> None:
+            states[layer] = output[0] if isinstance(output, tuple) else output
+
+        wanted = look.rows if look else ()
+        stack = stack_of(self.model) if wanted else ()
+        hooks = [stack[n - 1].register_forward_hook(lambda _, __, output, n=n: keep(n, output)) for n in wanted]
+        try:
+            yield states
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def _padded(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         longest = max(map(len, sequences))
@@ -59,23 +108,24 @@ class Forward:
         """On a CPU this shares memory with `array`."""
         return torch.from_numpy(array).to(self.device)
 
-    def prefill(self, slots: NDArray[np.int64], sequences: Sequence[Sequence[int]]) -> Tensor:
+    def prefill(self, slots: NDArray[np.int64], sequences: Sequence[Sequence[int]], look: Look | None = None) -> Tensor:
         """Fill rows `slots` (n,) of the cache with whole prompts. Returns the logits (n, vocabulary) after each, float32."""
         self.cache.prefill(self._to(slots))
         last = torch.tensor([len(ids) - 1 for ids in sequences], device=self.device)
         wanted = (torch.arange(len(sequences), device=self.device), last)
-        logits = self._run(wanted, input_ids=self._padded(sequences), past_key_values=self.cache, use_cache=True)
+        logits = self._run(wanted, look, input_ids=self._padded(sequences), past_key_values=self.cache, use_cache=True)
         if self.cache.layers_held() < self._holding:  # without the keys of the prompt, what follows would be silently wrong
             kind = self.model.config.model_type
             raise PerPassError(f"engine transformers cannot batch {kind} models, whose state is not all keys and values")
         return logits
 
-    def decode(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Tensor:
+    def decode(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64], look: Look | None = None) -> Tensor:
         """One step of rows 0 … n−1: feed `tokens` (n,) at positions `lengths` (n,). Returns the logits (n, vocabulary), float32."""
         positions = self._to(lengths)
         width = int(lengths.max()) + 1
         self.cache.decode(positions, width)
         return self._run(
+            look=look,
             input_ids=self._to(tokens)[:, None],
             position_ids=positions[:, None],
             attention_mask=self._masks(positions, width),

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.engines.inside import NOTHING, Inside
 from harness.engines.rendering import StopFinder
+from harness.engines.signals import Trajectory
 from harness.types import Finish, Observe, Sampling
 
 _EPOCH = time.time() - time.perf_counter()
@@ -37,6 +39,8 @@ class Generation(Job):
     stops  finds its stop strings, None when it has none
     watch  asked after every `every` tokens, in the worker thread; True cuts
     end    where the text ends, in characters, if a stop string ended it
+    inside      what is asked of the model's inside
+    trajectory  follows the hidden states when they are observed
     """
 
     limit: int
@@ -53,6 +57,8 @@ class Generation(Job):
     finish: Finish = "length"
     first: float | None = None
     end: int | None = None
+    inside: Inside = NOTHING
+    trajectory: Trajectory | None = None
 
     def take(self, token: int, eos: frozenset[int]) -> bool:
         """Append `token`; whether the completion is finished by it, and if so how. Raises what `watch` raises."""

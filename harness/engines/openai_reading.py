@@ -38,7 +38,7 @@ class Reading:
         self.widest = 0  # most likely tokens that it showed for one
         self.fingerprint = ""
         self.reasoning = ""
-        self.chunks: list[tuple[float, int]] = []  # when each piece arrived, and the tokens there were then; one a piece where it hides them
+        self.chunks: list[tuple[float, int]] = []  # when each piece came, and the tokens there were then; one a piece where they are hidden
         self._parts: list[str] = []
         self._pieces = 0
         self._think = think or THINK

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness import models
-from harness.types import Capabilities, Model
+from harness.types import INSIDE, Capabilities, Model
 from perpass.errors import UserError, unknown
 
 CAPABILITIES = [f.name for f in fields(Capabilities)]
@@ -98,8 +98,8 @@ def listed(capabilities: Sequence[str] | None, tokenizer: Model | None) -> tuple
             raise unknown("capability", name, CAPABILITIES, "engine openai")
         if name in NEED_TOKENIZER and tokenizer is None:
             raise UserError(f"engine openai: the capability {name!r} needs a `tokenizer`")
-        if name == "hidden_states":
-            raise UserError("engine openai: no server of this kind gives hidden_states")
+        if name in ("hidden_states", *INSIDE):
+            raise UserError(f"engine openai: no server of this kind gives {name}")
     return tuple(capabilities)
 
 

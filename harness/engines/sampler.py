@@ -7,6 +7,7 @@ probability they could swap whole tokens.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +20,23 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 LIKELIEST = 20  # tokens that confidence averages over (DeepConf, arXiv:2508.15260)
+PLAUSIBLE = 0.1  # of the likeliest token's probability: what DoLa leaves to choose from (arXiv:2309.03883)
+BASE = 0.8  # N of the entropy-based temperature (arXiv:2403.14541)
+COLDEST = 1e-4  # temperature, where the entropy is next to nothing: as good as greedy, and far from dividing by 0
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """Sampling parameters of n rows, each an array of shape (n,). temperature 0 is greedy; top_p 1, top_k 0 and min_p 0 are off."""
+    """Sampling parameters of n rows, each an array of shape (n,). temperature 0 is greedy; top_p 1, top_k 0 and min_p 0 are off.
+
+    entropy  θ of each row's entropy-based temperature, 0 where there is none; None: nowhere
+    """
 
     temperature: NDArray[np.float32]
     top_p: NDArray[np.float32]
     top_k: NDArray[np.int64]
     min_p: NDArray[np.float32]
+    entropy: NDArray[np.float32] | None = None
 
 
 def uniforms(seeds: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.float32]:
@@ -58,6 +66,8 @@ def draw(logits: Tensor, knobs: Knobs, uniform: NDArray[np.float32]) -> Tensor:
         return _likeliest(logits)
     device = logits.device
     temperature = torch.from_numpy(np.where(greedy, np.float32(1), knobs.temperature)).to(device)
+    if knobs.entropy is not None:
+        temperature = _by_entropy(logits, temperature, torch.from_numpy(knobs.entropy).to(device))
     probabilities = torch.softmax(logits / temperature[:, None], dim=-1)
     floor = _floor(probabilities, knobs)
     if floor is not None:
@@ -71,6 +81,21 @@ def draw(logits: Tensor, knobs: Knobs, uniform: NDArray[np.float32]) -> Tensor:
     if not greedy.any():
         return drawn
     return torch.where(torch.from_numpy(greedy).to(device), _likeliest(logits), drawn)
+
+
+def _by_entropy(logits: Tensor, temperature: Tensor, theta: Tensor) -> Tensor:
+    """T₀ · 0.8^(θ / H), H being the entropy (nats) of a row's distribution at temperature 1 (EDT, arXiv:2403.14541). θ 0 leaves T₀."""
+    entropy = torch.special.entr(torch.softmax(logits, dim=-1)).sum(dim=-1)
+    scaled = temperature * BASE ** (theta / entropy.clamp(min=1e-9))
+    return torch.where(theta > 0, scaled.clamp(min=COLDEST), temperature)
+
+
+def contrast(logits: Tensor, early: Tensor) -> Tensor:
+    """DoLa (arXiv:2309.03883): log-probabilities of the last layer minus those of an early one, both (n, vocabulary) logits; −∞ for tokens
+    of less than a tenth of the likeliest one's probability. An end token held back in `logits` stays held back."""
+    final = torch.log_softmax(logits, dim=-1)
+    plausible = final >= final.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
+    return (final - torch.log_softmax(early, dim=-1)).masked_fill_(~plausible, float("-inf"))
 
 
 def _likeliest(logits: Tensor) -> Tensor:

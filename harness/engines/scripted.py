@@ -71,7 +71,7 @@ class ScriptedEngine:
     """
 
     kind = "scripted"
-    capabilities = Capabilities(True, True, True, True, True, True, True, True, prefix_caching=True)
+    capabilities = Capabilities(True, True, True, True, True, True, True, True, True, True, experts=True)  # pretended, as all of it
 
     def __init__(
         self,
@@ -176,9 +176,11 @@ class ScriptedEngine:
     def _sample(self, ids: list[int], finish: str, asked: int, sent: float, seed: int, observe: Observe) -> Sample:
         logprob = _noise(seed, len(ids)) if observe.logprobs else None
         confidence = tuple(1 - x for x in _noise(seed + 1, len(ids))) if observe.confidence else None
+        signals = _noise(seed + 2, 3) if observe.hidden else None
         usage = Usage(prompt=asked, output=len(ids), calls=1)
         now = time.time()
-        return Sample(self.text(ids), tuple(ids), finish, usage, Timing(sent, now, now), logprob, confidence)  # type: ignore[arg-type]
+        timing = Timing(sent, now, now)
+        return Sample(self.text(ids), tuple(ids), finish, usage, timing, logprob, confidence, signals=signals)  # type: ignore[arg-type]
 
 
 def _stopped(ids: list[int], sampling: Sampling, room: int) -> tuple[list[int], str]:

@@ -12,7 +12,8 @@ from typing import Any
 from harness.engines import engines
 from perpass.registry import Registry
 
-rewards: Registry[Callable[..., Any]] = Registry("reward", "perpass.rewards", ("harness.rewards.transformers", "harness.rewards.judge"))
+BUILTIN = ("harness.rewards.transformers", "harness.rewards.vllm", "harness.rewards.judge")
+rewards: Registry[Callable[..., Any]] = Registry("reward", "perpass.rewards", BUILTIN)
 reward = rewards.register
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
+from leaderboard import curves as pictures
 from leaderboard import data, links, picking, words
-from leaderboard.frontier import COLOURS, CONFIG
-from results import axes, curves, curves_text
+from leaderboard.frontier import CONFIG
+from results import curves, curves_text
 from results.curves_text import BESIDE, Row
 from results.curves_values import NAMES
 
 AXES = {"k": "samples per problem, k"} | {f: words.AXES[f] for f in ("output_tokens", "flop", "energy_j", "cost_usd")}
 FIRST = ("pass", "best_logprob", "weighted_logprob")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-CROWD = 5  # lines
 SEVERAL = 3  # curves of a task that are drawn at once unless more are asked for
 COMMAND = "`bench curves`"
 
@@ -34,8 +32,7 @@ def page() -> None:
     if not rows:
         _empty(absent)
         return
-    several = len({row["model"] for row in rows}) > 1
-    named = {_name(row, rows, several): row for row in rows}
+    named = pictures.named(rows)
     chosen = links.several("Pools of", list(named), "pools", list(named)[:SEVERAL]) or list(named)[:SEVERAL]
     known = [name for name in NAMES if any(name in row["estimates"] for row in rows)]
     offered = [name for name in known if name != BESIDE]
@@ -56,7 +53,7 @@ def page() -> None:
     for note in shared:
         st.caption(words.markdown(note))
     if absent:
-        st.caption(f"{absent} more pools of this task have no curve yet; {COMMAND} computes it.")
+        st.caption(f"Not all pools of this task have a curve yet ({absent} have none); {COMMAND} computes it.")
 
 
 @st.cache_data(show_spinner="Reading the curves …", max_entries=16)
@@ -75,17 +72,9 @@ def _read(state: data.State, series: str, task: str) -> tuple[list[Row], int]:
 
 def _empty(absent: int) -> None:
     if absent:
-        st.info(f"{absent} pools of samples, but no curves yet: {COMMAND} computes them from what is stored, and generates nothing.")
+        st.info(f"There are pools of samples here, but no curves yet: {COMMAND} computes them from what is stored, and generates nothing.")
     else:
         st.info("No pools of samples here: `cot` with several trials, or `self_consistency(n=16)`, draws one.")
-
-
-def _name(row: Row, rows: Sequence[Row], several: bool) -> str:
-    """What tells the pools apart."""
-    parts = [str(row[f]) for f in ("model", "strategy") if f == "strategy" or several]
-    alike = [one for one in rows if all(one[f] == row[f] for f in ("model", "strategy"))]
-    parts += [str(row[f]) for f in ("engine", "hardware") if len({one[f] for one in alike}) > 1]
-    return " ".join(parts if len(alike) == 1 or len(parts) > 1 + several else [*parts, row["cell"]])
 
 
 def _draw(chosen: dict[str, Row], names: Sequence[str], across: str, log: bool, bands: bool) -> None:
@@ -94,62 +83,9 @@ def _draw(chosen: dict[str, Row], names: Sequence[str], across: str, log: bool, 
         st.caption(words.markdown(f"Not drawn: {name} ({across} is not known: {chosen[name]['reasons'].get(across, 'no_common_basis')})"))
     if not drawable:
         return
-    chart = figure(drawable, names, across, log, bands)
+    chart = pictures.figure(drawable, names, across, log, bands)
     said = f"accuracy against {AXES[across]}: {', '.join(NAMES[n] for n in names)} of {', '.join(drawable)}"
     st.plotly_chart(chart, key="curves", config=CONFIG, alt=said)
-
-
-def figure(chosen: dict[str, Row], names: Sequence[str], across: str, log: bool, bands: bool) -> go.Figure:
-    """A line per curve and estimator: colours tell estimators apart, dashes pools. `bands`: with their intervals, those of self-consistency
-    alone where there are more than CROWD lines."""
-    points = [
-        {across: x, "cost_usd": x if across == "cost_usd" else None, "energy_source": row["energy_source"]}
-        for row in chosen.values()
-        for x in row[across]
-    ]
-    scale, title = axes.unit(across, points)
-    chart = go.Figure()
-    for n, (pool, row) in enumerate(chosen.items()):
-        x = [value * scale for value in row[across]]
-        for name in (name for name in names if name in row["estimates"]):
-            own, colour = row["estimates"][name], COLOURS[list(NAMES).index(name) % len(COLOURS)]
-            label = NAMES[name] if len(chosen) == 1 else f"{pool}: {NAMES[name]}"
-            if bands and (name == BESIDE or len(chosen) * len(names) <= CROWD):
-                chart.add_scatter(
-                    x=[*x, *reversed(x)],
-                    y=[100 * v for v in (*own["high"], *reversed(own["low"]))],
-                    fill="toself",
-                    fillcolor=_faint(colour),
-                    line={"width": 0},
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=label,
-                )
-            chart.add_scatter(
-                x=x,
-                y=[100 * v for v in own["value"]],
-                mode="lines+markers" if len(x) <= 32 else "lines",
-                name=words.markup(label),
-                legendgroup=label,
-                line={"color": colour, "dash": DASHES[n % len(DASHES)], "width": 3.5 if name == BESIDE else 2},
-                marker={"size": 5},
-                customdata=[[k, 100 * low, 100 * high] for k, low, high in zip(row["k"], own["low"], own["high"], strict=True)],
-                hovertemplate=f"{words.markup(label)}<br>k = %{{customdata[0]}}: %{{y:.1f}} % "
-                "(%{customdata[1]:.1f}–%{customdata[2]:.1f})<br>%{x:,.3~g}<extra></extra>",
-            )
-    ticks: dict[str, Any] = (
-        {"tickvals": sorted({k for row in chosen.values() for k in curves_text.powers(row["depth"])})} if across == "k" else {}
-    )
-    ticks |= {"dtick": "D2", "tickformat": ",~r"} if log and not ticks else {}
-    chart.update_xaxes(title_text=words.markup(title), type="log" if log else "linear", automargin=True, **ticks)
-    chart.update_yaxes(title_text="accuracy, %", automargin=True)
-    legend = {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "title": None}
-    return chart.update_layout(height=460, margin={"l": 8, "r": 8, "t": 12, "b": 8}, legend=legend, hovermode="closest")
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[n : n + 2], 16) for n in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.12)"
 
 
 def _below(name: str, row: Row, names: Sequence[str], notes: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from energy import hardware, profiles
@@ -163,9 +165,82 @@ def test_peaks_are_dense():
     assert profiles.by_name("T4").peak_flops["bf16"] is None
 
 
+ASKED = (
+    "H100",
+    "H100-PCIe",
+    "H200",
+    "B200",
+    "A100-40GB",
+    "A100-80GB",
+    "L40S",
+    "L4",
+    "T4",
+    "RTX4090",
+    "RTX5090",
+    "MI300X",
+    "Gaudi2",
+    "Gaudi3",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [*ASKED, "TPU v5e", "Apple M4 Max", "Jetson AGX Orin", "Intel NPU 4", "AMD EPYC 9755", "AMD Ryzen 9 7950X"]
+)
+def test_the_table_has_the_devices_that_people_ask_about(name):
+    assert profiles.by_name(name) is not None
+    assert declared(f"{name} x 2").name.startswith(profiles.by_name(name).name)
+
+
+def test_what_was_read_has_its_day_and_most_was_read():
+    values = [v for p in profiles.profiles() for v in (*p.peak_flops.values(), p.bandwidth, p.memory_gb, p.tdp_w, p.cores) if v is not None]
+    assert all(v.read is None or datetime.date.fromisoformat(v.read) <= datetime.date.fromisoformat(profiles.as_of()) for v in values)
+    assert sum(v.read is not None for v in values) > 0.85 * len(values)
+
+
+@pytest.mark.parametrize("profile", profiles.profiles("gpu"), ids=lambda p: p.name)
+def test_an_engineer_would_believe_the_row(profile):
+    """The orders in which rates must stand, and the ratios that give away a sparse rate, a bit for a byte, or tera for giga."""
+    peak = {name: value.value for name, value in profile.peak_flops.items() if value is not None}
+    assert peak.get("bf16", 0) == peak.get("fp16", peak.get("bf16", 0)) or "bf16" not in peak
+    for low, high in (("fp32", "tf32"), ("tf32", "bf16"), ("bf16", "fp8"), ("fp8", "fp4")):
+        if low in peak and high in peak:
+            assert peak[low] <= peak[high]
+    if "bf16" in peak and "fp8" in peak:
+        assert peak["fp8"] / peak["bf16"] in (pytest.approx(2, rel=0.02), 1)  # Gaudi 3 has one rate for both
+    if "bf16" in peak and "tf32" in peak:
+        assert peak["bf16"] / peak["tf32"] == pytest.approx(2, rel=0.05)
+    if profile.bandwidth is not None:
+        assert 5e10 < profile.bandwidth.value < 1e13
+        assert all(1 < rate / profile.bandwidth.value < 1500 for rate in peak.values())  # operations per byte
+    if profile.tdp_w is not None:
+        assert 10 <= profile.tdp_w.value <= 1500
+        assert all(0.04e12 < rate / profile.tdp_w.value < 10e12 for rate in peak.values())  # operations per joule
+
+
 def test_no_name_means_two_things():
     owners: dict[str, set[str]] = {}
     for profile in profiles.profiles():
         for name in (profile.name, *profile.aliases, *profile.reported):
             owners.setdefault(profiles.plain(name), set()).add(profile.name)
     assert [owner for owner in owners.values() if len(owner) > 1] == []
+
+
+def test_the_machine_has_sockets_cores_and_nodes(monkeypatch, tmp_path):
+    text = "".join(f"processor: {n}\nmodel name\t: AMD EPYC 9755\nphysical id\t: {n % 2}\ncore id\t: {n // 2 % 3}\n\n" for n in range(12))
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+    monkeypatch.setattr(hardware, "CPUINFO", path)
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    monkeypatch.setattr(hardware, "NODES", tmp_path / "node")
+    for name in ("node0", "node1", "power", "possible"):
+        (tmp_path / "node" / name).mkdir(parents=True)
+    found = hardware.machine()
+    assert (found.cpu, found.sockets, found.cores, found.numa_nodes) == ("AMD EPYC 9755", 2, 6, 2)
+    assert found.label.startswith("AMD EPYC 9755, 2 sockets, 6 cores, 2 NUMA nodes, ")
+
+
+def test_what_the_system_does_not_tell_is_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "nothing")
+    monkeypatch.setattr(hardware, "NODES", tmp_path / "nowhere")
+    found = hardware.machine()
+    assert found.sockets is found.cores is found.numa_nodes is None and "socket" not in found.label

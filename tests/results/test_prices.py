@@ -39,7 +39,7 @@ def entry(prompt: int, cached: int, output: int, scored: int = 0) -> LedgerRecor
 
 def test_every_shipped_price_has_a_date_a_source_and_a_positive_rate(book: PriceBook) -> None:
     for price in book.entries:
-        assert datetime.date.fromisoformat(price.date) <= datetime.date(2026, 11, 22)
+        assert datetime.date.fromisoformat(price.date) <= datetime.date(2026, 11, 28)
         assert len(price.source) > 10 and all(rate > 0 for rate in price.rates.values())
     assert {e.kind for e in book.entries} == {"token", "hardware", "energy"}
 

@@ -20,8 +20,15 @@ from results.utilisation import Call, bytes_moved, computes_in, decoding_beside,
 from tests.results.builders import World, cell_key
 
 CONFIG = {
-    **{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
-    **{"num_key_value_heads": 2, "vocab_size": 1000, "tie_word_embeddings": False, "torch_dtype": "float32"},
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
 }
 H100 = {"name": "H100", "count": 2}
 CPU = "AMD EPYC (2 cores)"
@@ -84,7 +91,9 @@ def no_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def stored(tmp_path: Path, *, hardware: dict[str, Any], keep: bool = True, calibration: Sequence[Any] = (), **changes: Any) -> dict[str, Any]:
+def stored(
+    tmp_path: Path, *, hardware: dict[str, Any], keep: bool = True, calibration: Sequence[Any] = (), **changes: Any
+) -> dict[str, Any]:
     """MFU and MBU of a live cell with two calls, one after the other, one second each."""
     model = {"name": "m", "revision": "r", "dtype": "bfloat16"}
     key = cell_key(mode="live", concurrency=1, hardware=hardware, engine={"kind": "vllm", "settings": {"max_num_seqs": 8}})
@@ -120,11 +129,9 @@ def test_hardware_that_nobody_knows_has_no_peak(tmp_path: Path) -> None:
 
 
 def calibration(**changes: Any) -> Calibration:
-    fields: dict[str, Any] = {
-        **{"hardware": CPU, "device": "AMD EPYC", "kind": "cpu", "count": 1, "system": platform.platform(), "date": "2026-11-28"},
-        **{"torch": "2", "threads": 2, "bandwidth": Rate(1e9, 9e8, 7), "peaks": {"bf16": Rate(4e9, 3e9, 7)}},
-    }
-    return Calibration(**(fields | changes))
+    names: dict[str, Any] = {"hardware": CPU, "device": "AMD EPYC", "kind": "cpu", "count": 1, "system": platform.platform()}
+    found = {"date": "2026-11-28", "torch": "2", "threads": 2, "bandwidth": Rate(1e9, 9e8, 7), "peaks": {"bf16": Rate(4e9, 3e9, 7)}}
+    return Calibration(**(names | found | changes))
 
 
 def test_a_calibration_kept_with_the_run_gives_the_peaks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import tasks
 from harness.prompts import step_by_step
-from harness.types import Capabilities, Engine, Observe, PromptTooLong, Sample, Sampling, Usage
+from harness.types import INSIDE, Capabilities, Engine, Observe, PromptTooLong, Sample, Sampling, Usage
 from perpass.errors import PerPassError, UserError
 from tasks.types import Prompt
 
@@ -30,7 +30,8 @@ class Case:
     """An open engine, and what the suite must know of it.
 
     runner     runs everything on one event loop, since some engines belong to theirs
-    lacks      capabilities that it is known to lack; it must have all others but hidden_states and, without think markers, thinking
+    lacks      capabilities that it is known to lack; it must have all others but hidden_states, those of INSIDE, and thinking where there
+               are no think markers
     folder     the model that it runs, loaded here once more for comparison; None where there is no model behind it
     busy       how many requests are under way; None where nobody can tell
     unopened   another engine of the kind, not open
@@ -104,7 +105,7 @@ class Conformance:
 
     def test_it_has_the_capabilities_that_it_should(self, case: Case) -> None:
         assert isinstance(case.engine, Engine)
-        excused = {"hidden_states", *case.lacks} | (set() if case.engine.model.think else {"thinking"})
+        excused = {"hidden_states", *INSIDE, *case.lacks} | (set() if case.engine.model.think else {"thinking"})
         assert set(case.engine.capabilities.missing([f.name for f in fields(Capabilities)])) <= excused
         assert all(isinstance(v, str) for v in case.engine.environment().values())
         assert not any("/" in str(value) for value in case.engine.settings.values() if value != case.engine.model.name)
