@@ -33,10 +33,15 @@ def _strategies() -> list[Row]:
             "budget": s.budget,
             "pool": s.pool,
             "version": s.version,
-            "parameters": [f"{n}={f.default}" for n, f in s.parameters.model_fields.items()],
+            "parameters": [f"{n}={_said(f.default)}" for n, f in s.parameters.model_fields.items()],
         }
         for s in found
     ]
+
+
+def _said(value: Any) -> str:
+    """A step separator as `'\\n'`, not as the line break that it is; all else as it is."""
+    return repr(value) if isinstance(value, str) and value != value.strip() else str(value)
 
 
 def _engines() -> list[Row]:

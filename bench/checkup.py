@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-
 GROUPS = ("running models", "tasks and results", "measuring")
 LEAST_GB = 5.0
 """Of free disk: below that, weights of a small model do not fit beside the database."""

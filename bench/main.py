@@ -22,11 +22,14 @@ from bench.commands import (
     database,
     doctor,
     export,
+    external,
     grade,
+    importing,
     leaderboard,
     listing,
     nightly,
     plan,
+    project,
     rejudge,
     report,
     run,
@@ -121,10 +124,12 @@ def bench(
 
 running = (run.run, plan.plan, nightly.nightly, grade.grade, rejudge.rejudge, calibrate.calibrate)
 reading = (report.report, curves.curves, compare.compare, show.show, leaderboard.leaderboard, export.export, doctor.doctor)
-for command in (*running, *reading):
+elsewhere = (external.external, project.project)
+for command in (*running, *reading, *elsewhere):
     app.command()(command)
 app.command()(train_router.train_router)
 app.command(name="list")(listing.listing)
+app.command(name="import")(importing.importing)
 app.add_typer(database.app, name="db")
 
 

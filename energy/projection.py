@@ -8,9 +8,9 @@ The model, per step of continuous batching in which each of B sequences gets one
     power    = n · TDP · min(1, static + busy · min(1, GPU time ÷ time) + arithmetic · FLOPs at the peak ÷ time)
 
 Bytes and FLOPs are those of `energy.traffic` and `energy.flops`; a prompt's FLOPs are spread over its output's steps (chunked prefill: its
-tokens share their pass's weights). The eleven constants say how far from the peaks kernels stay, what launching costs, and how power splits;
-they are the same for every device, so that what differs is only the data sheet. They are fitted on published rows and kept with their
-error on rows of another table (`energy/data/projection.yaml`, made by `tests/benchmarks/projection.py`). Singly they mean little: in the
+tokens share their pass's weights). The eleven constants say how far from the peaks kernels stay, what launching costs, and how power
+splits; they are the same for every device, so that what differs is only the data sheet. They are fitted on published rows and kept with
+their error on rows of another table (`energy/data/projection.yaml`, made by `tests/benchmarks/projection.py`). Singly they mean little: in the
 published rows, launching and moving bytes go together, and each can stand for part of the other.
 
 A projection is the measured number × modelled there ÷ modelled here: what the model has wrong on both sides cancels.
@@ -55,6 +55,8 @@ class Work:
     batch: float
     rate: str
     """Which of a device's peaks counts: `bf16`, `fp8`, …"""
+    resident: float
+    """Bytes of all weights, which have to fit into the devices' memory."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Place:
     bandwidth: float
     """Bytes per second of one device."""
     tdp_w: float
+    memory: float | None
+    """Bytes of one device; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,10 @@ def work(
         layers=len(model.layers),
         batch=batch,
         rate=rate,
+        resident=moved.weights
+        - read
+        + sum(n * e.number * e.linear * held.experts / 8 for e, n in routed)
+        + (0 if model.tied else model.embedding * held.plain / 8),
     )
 
 
@@ -150,7 +158,7 @@ def place(profile: Profile, count: int, rate: str) -> Place:
     if missing := [name for name, value in values.items() if value is None]:
         raise CannotProject(f"{profile.name}: the {' and the '.join(missing)} of this hardware is not known, so nothing can be projected")
     peak, bandwidth, tdp = (value.value for value in values.values() if value is not None)
-    return Place(profile.name, count, peak, bandwidth, tdp)
+    return Place(profile.name, count, peak, bandwidth, tdp, profile.memory_gb.value * 1e9 if profile.memory_gb else None)
 
 
 def step(work: Work, place: Place, constants: Constants) -> Step:

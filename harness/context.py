@@ -282,7 +282,8 @@ class Context:
         seed = self._pool_seed(place, prompt, sampling, index)
         made = await self._engine(place, prompt, sampling, seed)
         key = sample_key(pool, self.trial, index)
-        self.services.made(Made(key, "generate", pool, self.trial, index, place, self.cell, self.problem, role, seed, prompt, made, sampling))
+        cell, problem = self.cell, self.problem
+        self.services.made(Made(key, "generate", pool, self.trial, index, place, cell, problem, role, seed, prompt, made, sampling))
         return made
 
     async def _judge(self, place: Deployment, role: str, steps: Sequence[str], pool: str = "", key: str = "") -> Sample:

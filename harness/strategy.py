@@ -156,7 +156,7 @@ class Bound:
 FILES = (
     *("prompting", "voting", "selection", "adaptive", "confidence", "synthesis"),
     *("thinking_budget", "convergence", "refinement", "peers", "prescribed", "interruption"),
-    *("search", "tree", "guided", "decomposition", "several", "memory"),
+    *("search", "tree", "guided", "decomposition", "several", "memory", "inside"),
 )
 BUILTIN = tuple(f"harness.strategies.{file}" for file in FILES)
 strategies: Registry[Strategy] = Registry("strategy", "perpass.strategies", BUILTIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -11,22 +12,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from perpass.errors import PerPassError
 
 APP = Path(__file__).with_name("app.py")
-# Loaded before the first page asks for them.
-HEAVY = ("plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.advice")
 PORTS = range(8501, 8601)
-TURN_S = 0.0005
-"""How long a thread that computes may keep one that answers a browser waiting, for each of a hundred files; Python says 5 ms."""
 SETTINGS = {
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "viewer",
     "client.showErrorDetails": "none",
 }
+# Loaded before the first page asks for them; what a page alone needs, once Streamlit runs.
+HEAVY = ("plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.advice")
+PAGE = "leaderboard.pages.frontier"
+TURN_S = 0.0005
+"""How long a thread that computes may keep one that answers a browser waiting, for each of a hundred files; Python says 5 ms."""
 
 
 def serve(database: str, port: int | None, host: str, headless: bool) -> int:
@@ -38,54 +41,58 @@ def serve(database: str, port: int | None, host: str, headless: bool) -> int:
     from streamlit.web import bootstrap
 
     listening = bound(host, port)
-    shown = f"http://{'localhost' if host in ('0.0.0.0', '::') else f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    number = listening.getsockname()[1]
+    shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     os.environ["PERPASS_DB"] = database
-    bootstrap.load_config_options(SETTINGS | {"server.address": host, "server.port": listening.getsockname()[1]})
+    bootstrap.load_config_options(SETTINGS | {"server.address": host, "server.port": number})
     for name in HEAVY:
         import_module(name)
-
-    @asynccontextmanager
-    async def started(app: Any) -> AsyncIterator[None]:
-        from leaderboard import reading
-
-        import_module("leaderboard.pages.frontier")
-        reading.begin(database)
-        print(f"The leaderboard is at {shown} (ends with Ctrl-C)", flush=True)
-        if not headless:
-            webbrowser.open(shown)
-        yield
-
     sys.setswitchinterval(TURN_S)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = uvicorn.Server(
+        uvicorn.Config(application(database, f"http://{shown}:{number}", headless), log_level="warning", timeout_graceful_shutdown=2)
+    )
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn.Config(app(started), log_level="warning", timeout_graceful_shutdown=2)).run(sockets=[listening])
+        server.run(sockets=[listening])
     return 0
 
 
-def app(started: Any = None) -> Any:
-    """The app with what is around it, as an ASGI application."""
+def application(database: str, address: str, headless: bool) -> Any:
+    """The app and what is around it, for an ASGI server. When Streamlit runs, the first page's numbers are begun and `address` is said."""
     import streamlit as st
     from starlette.middleware import Middleware
 
     from leaderboard.shell import Shell
 
+    @asynccontextmanager
+    async def started(app: Any) -> AsyncIterator[None]:
+        from leaderboard import reading
+
+        import_module(PAGE)
+        with suppress(PerPassError):  # the page says it
+            reading.begin(database)
+        print(f"The leaderboard is at {address} (ends with Ctrl-C)", flush=True)
+        if not headless:
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        yield
+
     return st.App(APP, lifespan=started, middleware=[Middleware(Shell)])
 
 
 def bound(host: str, port: int | None) -> socket.socket:
-    """A socket that listens on `port`, or on the first of PORTS that is free. Raises PerPassError when there is none."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for wanted in PORTS if port is None else (port,):
+    """A socket that listens on `port`, or on the first of PORTS that is free. Raises PerPassError when it cannot."""
+    for number in PORTS if port is None else (port,):
         try:
-            found = socket.create_server((host, wanted), family=family)
+            found = socket.create_server((host, number), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
-            why = error
-            continue
+            if error.errno == errno.EADDRINUSE:
+                continue
+            raise PerPassError(f"cannot listen on {host}, port {number}: {(error.strerror or str(error)).partition(' (')[0]}") from None
         # Inherited by every connection. Without it a browser waits 40 ms for each file, since an answer is sent in two pieces.
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return found
-    tried = f"port {port}" if port else f"any port from {PORTS[0]} to {PORTS[-1]}"
-    raise PerPassError(f"cannot listen on {tried} of {host}: {why.strerror or why}; name another by --port or --host")
+    taken = f"port {port} is" if port else f"ports {PORTS[0]} to {PORTS[-1]} are"
+    raise PerPassError(f"cannot listen on {host}: {taken} in use; name another by --port")
 
 
 def installed() -> bool:

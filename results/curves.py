@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "curves"
-VERSION = 1
+VERSION = 2
 LABELS = ("series", "task", "model", "engine", "hardware", "strategy", "cell")
 AMOUNTS = ("prompt_tokens", "cached_tokens", "output_tokens", "flop", "energy_j", "device_s")
 COSTS = (*AMOUNTS[:-1], *DOLLARS.values(), "cost_usd")
@@ -180,11 +180,21 @@ def _result(samples: pd.DataFrame, judged: Judged, lost: int, items: int, caches
         "mixed_classes": sum(_mixed(pool) for pool in pools),
         "judge": judged.judge,
         "estimates": curves_values.estimates(found, shares),
+        "votes": _votes(kept, found.by_problem.get("self_consistency"), len(pools)),
         "charged": charged,
         "power_law": fit if isinstance(fit, dict) else None,
         "reasons": found.reasons | reasons | ({} if isinstance(fit, dict) else {"power_law": fit}),
         **_energy(kept),
     }
+
+
+def _votes(kept: pd.DataFrame, by_problem: Any, pools: int) -> dict[str, list[float]]:
+    """Self-consistency at each k by problem id, to six digits: what other strategies are compared with in pairs. Prompts that did not fit,
+    which stand last, are left out."""
+    if by_problem is None:
+        return {}
+    problems = sorted(set(kept["problem_id"]))
+    return {str(int(p)): [round(float(v), 6) for v in row] for p, row in zip(problems, by_problem[:pools], strict=True)}
 
 
 def _pool(own: pd.DataFrame, judged: Judged, items: int) -> Pool:
@@ -270,7 +280,7 @@ def told(curves: Sequence[Curve], book: PriceBook | None = None) -> list[Row]:
     for curve, own in zip(curves, costs(curves, book), strict=True):
         if curve.result is None:
             continue
-        result = {name: value for name, value in curve.result.items() if name not in ("charged", "reasons")}
+        result = {name: value for name, value in curve.result.items() if name not in ("charged", "reasons", "votes")}
         reasons = dict(curve.result["reasons"]) | {f: NO_PRICE for f in COSTS if own[f] is None and f not in curve.result["reasons"]}
         row = {name: curve.cell[name] for name in LABELS} | {"cells": list(curve.cells), "stale": curve.stale}
         made.append(row | result | {"k": list(range(1, result["depth"] + 1))} | own | {"reasons": dict(sorted(reasons.items()))})

@@ -78,8 +78,8 @@ def _used(rows: Sequence[Row]) -> list[str]:
     peaks = listed(list(dict.fromkeys(f"{row['precision']}, {row['peak_source']}" for row in known)))
     above = any((row[name] or 0) > 1 for row in known for name in ("mfu", "mbu"))
     return [
-        "MFU: FLOPs executed / (makespan × dense peak). MBU: bytes that had to move / (makespan × bandwidth); calls that decode side by side "
-        f"share their passes over the weights. Peaks: {peaks}." + (f" {ABOVE}" if above else "")
+        "MFU: FLOPs executed / (makespan × dense peak). MBU: bytes that had to move / (makespan × bandwidth); calls that decode side by "
+        f"side share their passes over the weights. Peaks: {peaks}." + (f" {ABOVE}" if above else "")
     ]
 
 

@@ -85,7 +85,7 @@ def _row(task: str, found: Mapping[str, Any], identity: Mapping[str, Any], prove
     }
     return Row(
         source=SOURCE,
-        identity=identity | {"task": task},
+        identity={**identity, "task": task},
         task=task,
         model=str(found["model_id"]),
         hardware=f"{found['gpu_model']}x{found['num_gpus']}",

@@ -86,8 +86,8 @@ def errors(found: Sequence[tuple[Published, Published]], constants: projection.C
     """Relative errors of projecting the first of each pair to the hardware of the second.
 
     Only hardware, number of devices and batch limit of the second enter the projection; its numbers are what it is compared with.
-    constants None: a naive baseline instead, on the devices' data sheets: `tdp` (time as it was, power by TDP), `bandwidth` (time by bandwidth, power by
-    TDP), `unchanged`.
+    constants None: a naive baseline instead, on the devices' data sheets: `tdp` (time as it was, power by TDP), `bandwidth` (time by
+    bandwidth, power by TDP), `unchanged`.
     """
     import numpy as np
 
@@ -111,11 +111,11 @@ def _naive(here: Place, there: Place, name: str) -> projection.Ratio:
     }[name]
 
 
-def both_ways(table: str, fitted_on: Sequence[Published], tested_on: Sequence[Published], kinds: tuple[str, str] = ("H100", "B200")) -> Fitted:
+def both_ways(fitted_on: Sequence[Published], tested_on: Sequence[Published], kinds: tuple[str, str] = ("H100", "B200")) -> Fitted:
     """Constants of one table with their errors on another, in both directions. The tested rows are never fitted on."""
     constants = fit(fitted_on)
     ways = [kinds, kinds[::-1]]
-    return Fitted(table, tested_on[0].row["task"], constants, {way: errors(pairs(tested_on, *way), constants) for way in ways})
+    return Fitted(fitted_on[0].row["task"], tested_on[0].row["task"], constants, {way: errors(pairs(tested_on, *way), constants) for way in ways})
 
 
 # --- one row, one cell ------------------------------------------------------------------------------------------------------------------
@@ -138,7 +138,9 @@ def of_external(row: Mapping[str, Any], target: Hardware, book: PriceBook | None
     return _projected(subject, "request", here, own.work, own.place, target, fitted, book)
 
 
-def of_cell(db: Db, name: str, target: Hardware, *, series: str | None = None, batch: float | None = None, book: PriceBook | None = None) -> Row:
+def of_cell(
+    db: Db, name: str, target: Hardware, *, series: str | None = None, batch: float | None = None, book: PriceBook | None = None
+) -> Row:
     """A cell and its projection, per item. batch: sequences that ran together; None: the cell's concurrency.
 
     Raises CannotProject where a number that the projection needs is not known, with what would help.
@@ -179,6 +181,9 @@ def _projected(
     """What was measured, what is modelled, and how wrong that is known to be."""
     book = book or PriceBook.load()
     there = _place(target.name, target.count, work)
+    if there.memory is not None and work.resident > there.count * there.memory:
+        has = f"{there.name}x{there.count} has {there.count * there.memory / 1e9:,.0f} GB of memory"
+        raise CannotProject(f"{subject}: the weights alone are {work.resident / 1e9:,.0f} GB, {has}")
     ratio = projection.ratio(work, place, there, fitted.constants)
     modelled = {
         "seconds": _times(here["seconds"], ratio.seconds),
@@ -230,7 +235,7 @@ def _used(connection: sa.Connection, row: Mapping[str, Any]) -> Row:
     fields = (ledger.c.model_id, ledger.c.kind, ledger.c.calls, ledger.c.prompt, ledger.c.cached, ledger.c.output)
     rows = connection.execute(sa.select(*fields).where(ledger.c.attempt_id.in_(of_cell))).all()
     if {r.model_id for r in rows} != {own.model_id} or {r.kind for r in rows} != {"generate"}:
-        raise CannotProject(f"cell {row['cell']} used other models or scored texts beside generating; only its own model's generation is modelled")
+        raise CannotProject(f"cell {row['cell']} used other models, or scored texts; only its own model's generation is modelled")
     identity = {
         name: connection.execute(sa.select(table.identity).where(table.id == getattr(own, f"{name}_id"))).scalar_one()
         for name, table in (("model", schema.Model), ("engine", schema.Engine), ("hardware", schema.Hardware))
@@ -239,7 +244,7 @@ def _used(connection: sa.Connection, row: Mapping[str, Any]) -> Row:
     surroundings: Any = connection.execute(newest.order_by(run.c.id.desc()).limit(1)).scalar() or {}
     counting = next((e.get("counting") for e in surroundings.get("engines", ()) if e.get("identity") == identity), None)
     if not counting:
-        raise CannotProject(f"cell {row['cell']}: the run did not keep how its model is built (config_not_kept), so nothing can be projected")
+        raise CannotProject(f"cell {row['cell']}: its run did not keep how the model is built (config_not_kept); nothing can be projected")
     seconds = connection.execute(sa.select(attempt.c.device_s).where(attempt.c.id.in_(of_cell))).scalars().all()
     known = [s for s in seconds if s is not None]
     calls = sum(r.calls for r in rows)

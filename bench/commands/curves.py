@@ -24,6 +24,9 @@ def curves(
     estimators: Annotated[
         str | None, typer.Option("--estimators", metavar="A,B", help="Only these, self-consistency beside them; all unless given.")
     ] = None,
+    matched: Annotated[
+        bool, typer.Option("--matched", help="Instead: every strategy against a vote of equal tokens, FLOPs and joules.")
+    ] = False,
     format: Annotated[str, typer.Option("--format", metavar="table|markdown|json|csv", help="How to print it.")] = "table",
 ) -> None:
     """Show accuracy against the number of samples, with what they take: pass@k, self-consistency, best-of-k, weighted votes and more.
@@ -39,7 +42,8 @@ def curves(
     from bench.commands.report import experiment_file
     from perpass.errors import PerPassError
     from results import curves as computing
-    from results import curves_text, database
+    from results import curves_text, database, report
+    from results import matched as matching
 
     options.choose(format, FORMATS, "format")
     across = curves_text.field(by)
@@ -54,10 +58,14 @@ def curves(
 
     try:
         found, notes = asyncio.run(computing.refresh(engine, tasks.load, experiment=name, series=series, task=task, progress=judging))
+        reported = report.rows(engine, experiment=name, series=series, task=task) if matched else []
+        beside = matching.rows(engine, found, reported) if matched else []
     finally:
         engine.dispose()
     for note in notes:
         print(note, file=sys.stderr)
+    if matched:
+        return _print_matched(beside, format)
     rows = computing.told(found)
     if not rows:
         more = "" if notes else ": a pool is what strategies such as cot and self_consistency draw from; run one with several samples"
@@ -65,6 +73,31 @@ def curves(
     _print(rows, names, across, format)
     if format == "table":
         following.after_curves(experiment, [("--series", series), ("--task", task)], db)
+
+
+def _print_matched(rows: Sequence[dict[str, Any]], format: str) -> None:
+    import shutil
+
+    from bench.commands import output
+    from perpass.errors import PerPassError
+    from results import matched, table
+
+    if not rows:
+        raise PerPassError("nothing to match: no strategy but cot and self_consistency has its samples' curve beside it; run one more")
+    if format == "json":
+        return output.json_lines(rows)
+    if format == "csv":
+        return print(table.as_csv(rows, [name for name in rows[0] if name != "reasons"]))
+    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault((row["task"], row["model"]), []).append(row)
+    for (task, model), own in blocks.items():
+        title = f"against self-consistency at equal cost · {task} · {model}"
+        if format == "markdown":
+            print("\n".join([f"### {title}", "", *output.markdown(matched.lines(own)), "", *(f"- {n}" for n in matched.notes(own)), ""]))
+        else:
+            width = shutil.get_terminal_size((120, 40)).columns
+            print("\n".join([title, "", *output.lines(matched.lines(own)), "", *output.notes(matched.notes(own), width), ""]))
 
 
 def _print(rows: Sequence[dict[str, Any]], names: Sequence[str], across: str, format: str) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.engines import sampler
-from harness.engines.forward import Forward
+from harness.engines.forward import Forward, Look
 from harness.engines.jobs import Generation, Job, Scoring, now
 from harness.types import Usage
 from perpass.errors import PerPassError
@@ -36,11 +36,13 @@ class Batcher:
     max_batch         most requests that decode together
     max_batch_tokens  most tokens that the cache is sized for: rows × longest (prompt + output); a single longer request still runs
 
-    First come, first served: a request that does not fit makes those behind it wait, so that none starves.
+    First come, first served: a request that does not fit makes those behind it wait, so that none starves. Requests that ask for different
+    numbers of experts never decode together: one pass has one number.
     """
 
     def __init__(self, forward: Forward, eos: frozenset[int], max_batch: int, max_batch_tokens: int, threads: int):
         self._forward = forward
+        self.layers = forward.layers
         self._eos = eos
         self._eos_ids = torch.tensor(sorted(eos), device=forward.device)
         self._max_batch, self._max_tokens, self.threads = max_batch, max_batch_tokens, threads
@@ -145,6 +147,7 @@ class Batcher:
                 jobs.append(job)
         if not jobs:
             return
+        self._forward.routers.use(None)
         try:
             found = self._forward.score([job.ids for job in jobs], [job.count for job in jobs])
         except BaseException:
@@ -164,29 +167,40 @@ class Batcher:
             return
         self._make_room(new)
         placed = []
-        for _ in new:
-            placed.append((self._place(job := self._waiting.popleft()), job))
+        for job in new:
+            self._waiting.remove(job)
+            placed.append((self._place(job), job))
+        self._forward.routers.use(new[0].inside.experts)
         for group in _similar(placed):
-            slots = np.array([slot for slot, _ in group])
-            logits = self._forward.prefill(slots, [job.ids for _, job in group])
+            slots, look = np.array([slot for slot, _ in group]), _looked([job for _, job in group])
+            logits = self._forward.prefill(slots, [job.ids for _, job in group], look)
             self._count(prompt=sum(len(job.ids) for _, job in group), calls=len(group))
             self._table.length[slots] = [len(job.ids) for _, job in group]
-            self._emit(slots, logits)
+            self._emit(slots, logits, look)
 
     def _fitting(self) -> list[Generation]:
-        """The first of those waiting that fit, in order."""
-        rows = self.running
-        longest = max((_reserve(job) for job in self._rows if job), default=0)
+        """The first of those waiting that fit, in order. Whoever asks for another number of experts than those under way is passed over,
+        but not when it is the first: then all wait until the batch is empty."""
+        together = [job for job in self._rows if job]
+        rows, longest = len(together), max((_reserve(job) for job in together), default=0)
         fitting: list[Generation] = []
-        while len(fitting) < len(self._waiting):
-            job = self._waiting[len(fitting)]
+        place = 0
+        while place < len(self._waiting):
+            job = self._waiting[place]
             if job.cancelled:
-                del self._waiting[len(fitting)]
+                del self._waiting[place]
+                continue
+            if together and job.inside.experts != together[0].inside.experts:
+                if place == 0:
+                    break
+                place += 1
                 continue
             longest, rows = max(longest, _reserve(job)), rows + 1
             if rows > self._max_batch or (rows > 1 and rows * longest > self._max_tokens):
                 break
             fitting.append(job)
+            together.append(job)
+            place += 1
         return fitting
 
     def _make_room(self, new: Sequence[Generation]) -> None:
@@ -222,18 +236,22 @@ class Batcher:
         size = len(self._rows)
         if size == 0:
             return
-        table = self._table
-        logits = self._forward.decode(table.token[:size], table.length[:size])
+        table, look = self._table, _looked(self._rows)
+        self._forward.routers.use(next(job.inside.experts for job in self._rows if job))
+        logits = self._forward.decode(table.token[:size], table.length[:size], look)
         table.length[:size] += table.live[:size]
-        self._emit(np.arange(size), logits)
+        self._emit(np.arange(size), logits, look)
 
-    def _emit(self, slots: NDArray[np.int64], logits: Tensor) -> None:
+    def _emit(self, slots: NDArray[np.int64], logits: Tensor, look: Look | None) -> None:
         """Draw a token for each of rows `slots` (n,) from `logits` (n, vocabulary), and see who is finished by it."""
         table, jobs = self._table, [self._rows[slot] for slot in slots]
         confidence = any(job.observe.confidence for job in jobs if job)
         looked = confidence or any(job.observe.logprobs for job in jobs if job)
-        raw = logits.clone() if looked and (table.count[slots] < table.least[slots]).any() else logits
+        changed = (look is not None and look.early) or (table.count[slots] < table.least[slots]).any()
+        raw = logits.clone() if looked and changed else logits
         self._hold_back_end(slots, logits)
+        if look is not None:
+            _see(look, jobs, logits)
         drawn = sampler.draw(logits, table.knobs(slots), sampler.uniforms(table.seed[slots], table.count[slots]))
         seen = sampler.observed(raw, drawn, confidence) if looked else None
         tokens = drawn.tolist()
@@ -313,17 +331,19 @@ class _Table:
         self.top_p = np.ones(rows, np.float32)
         self.top_k = np.zeros(rows, np.int64)
         self.min_p = np.zeros(rows, np.float32)
+        self.entropy = np.zeros(rows, np.float32)
 
     def enter(self, row: int, job: Generation) -> None:
         asked = job.sampling
         self.token[row] = self.length[row] = self.count[row] = 0
         self.live[row], self.least[row], self.seed[row] = 1, asked.min_tokens, job.seed % 2**64
         self.temperature[row], self.top_p[row], self.top_k[row], self.min_p[row] = asked.temperature, asked.top_p, asked.top_k, asked.min_p
+        self.entropy[row] = job.inside.entropy
 
     def leave(self, row: int) -> None:
         """A gap is computed along with the others, at position 0, and costs least when it asks for nothing."""
         self.live[row] = self.length[row] = self.least[row] = self.top_k[row] = 0
-        self.top_p[row], self.min_p[row] = 1, 0
+        self.top_p[row], self.min_p[row], self.entropy[row] = 1, 0, 0
 
     def move(self, source: int, target: int) -> None:
         for column in vars(self).values():
@@ -335,7 +355,8 @@ class _Table:
             self.leave(row)
 
     def knobs(self, slots: NDArray[np.int64]) -> sampler.Knobs:
-        return sampler.Knobs(self.temperature[slots], self.top_p[slots], self.top_k[slots], self.min_p[slots])
+        entropy = self.entropy[slots] if self.entropy.any() else None
+        return sampler.Knobs(self.temperature[slots], self.top_p[slots], self.top_k[slots], self.min_p[slots], entropy)
 
 
 def _reserve(job: Generation) -> int:
@@ -354,6 +375,28 @@ def _similar(placed: Sequence[tuple[int, Generation]]) -> Iterator[list[tuple[in
         group.append((slot, job))
     if group:
         yield group
+
+
+def _looked(jobs: Sequence[Generation | None]) -> Look | None:
+    """What is to be seen of a pass over `jobs`, a row each; None where nobody asks."""
+    rows: dict[int, list[int]] = {}
+    hidden = False
+    for row, job in enumerate(jobs):
+        if job is not None:
+            hidden = hidden or job.trajectory is not None
+            if job.inside.dola is not None:
+                rows.setdefault(job.inside.dola, []).append(row)
+    return Look({layer: np.array(found) for layer, found in rows.items()}) if hidden or rows else None
+
+
+def _see(look: Look, jobs: Sequence[Generation | None], logits: Tensor) -> None:
+    """Contrast the logits of rows that ask for it, in place, and follow the hidden states of those that are observed."""
+    for layer, rows in look.rows.items():
+        at = torch.from_numpy(rows).to(logits.device)
+        logits[at] = sampler.contrast(logits[at], look.early[layer])
+    for row, job in enumerate(jobs):
+        if job is not None and job.trajectory is not None and look.hidden is not None:
+            job.trajectory.add(look.hidden[row])
 
 
 def _observe(job: Generation, index: int, logprobs: list[float], confidence: list[float] | None) -> None:

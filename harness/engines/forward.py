@@ -53,9 +53,9 @@ class Forward:
         config = model.config.get_text_config()
         self.vocabulary = int(config.vocab_size)
         self.window, self._mixed = sliding(config)
-        self._layers = int(config.num_hidden_layers)
-        self._holding = self._layers - int(getattr(config, "num_kv_shared_layers", None) or 0)
-        self.cache = SlotCache(self._layers)
+        self.layers = int(config.num_hidden_layers)
+        self._holding = self.layers - int(getattr(config, "num_kv_shared_layers", None) or 0)
+        self.cache = SlotCache(self.layers)
         self._wanted: tuple[Tensor, Tensor] | None = None
         self._look: Look | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._narrow)
@@ -164,7 +164,7 @@ class Forward:
 
     def forget(self) -> None:
         """Drop the cache, after an error that may have left it half written."""
-        self.cache = SlotCache(self._layers)
+        self.cache = SlotCache(self.layers)
 
 
 def sliding(config: Any) -> tuple[int | None, bool]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from energy import flops
 from harness.types import INSIDE, Sampling
 from perpass.errors import PerPassError, UserError, unknown
+
+if TYPE_CHECKING:
+    from harness.cell import Cell
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,18 @@ def routed(config: Mapping[str, Any] | None) -> bool:
     return True
 
 
+def no_such_experts(cell: Cell) -> str | None:
+    """Why the model cannot run with `low` … `high` active experts, the strategy's parameters; None when it can, or when nobody knows it."""
+    low, high, config = cell.strategy.params["low"], cell.strategy.params["high"], cell.policy.model.config
+    if low > high:
+        return f"low={low} active experts exceed high={high}"
+    try:
+        _countable(config, experts=high)
+    except UserError as error:
+        return str(error) if config is not None else None
+    return None
+
+
 def asked(sampling: Sampling, config: Mapping[str, Any] | None, layers: int) -> Inside:
     """What a request asks of a model that runs `layers` layers. Raises UserError for what it cannot have."""
     extra = sampling.extra
@@ -80,7 +93,7 @@ def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return config.get("text_config") or config
 
 
-def _countable(config: Mapping[str, Any] | None, **changes: int) -> None:
+def _countable(config: Mapping[str, Any] | None, **changes: Any) -> None:
     if config is None:
         raise UserError(f"engine transformers: {next(iter(changes))}: the model's architecture is not known")
     flops.shape(config, **changes)
@@ -102,8 +115,10 @@ def shorten(model: Any, layers: int) -> None:
 
 def stack_of(model: Any) -> Any:
     """The model's list of layers. Raises PerPassError where there is none, or where it is not plain which."""
+    from torch.nn import ModuleList  # torch takes seconds to import, and what stands above needs none of it
+
     count = int(model.config.get_text_config().num_hidden_layers)
-    found = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
+    found = [m for m in model.modules() if isinstance(m, ModuleList) and len(m) == count]
     if not found:
         raise PerPassError(f"engine transformers finds no list of {count} layers in {model.config.model_type} models")
     return found[0]

@@ -94,8 +94,8 @@ def contrast(logits: Tensor, early: Tensor) -> Tensor:
     """DoLa (arXiv:2309.03883): log-probabilities of the last layer minus those of an early one, both (n, vocabulary) logits; −∞ for tokens
     of less than a tenth of the likeliest one's probability. An end token held back in `logits` stays held back."""
     final = torch.log_softmax(logits, dim=-1)
-    plausible = final >= final.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
-    return (final - torch.log_softmax(early, dim=-1)).masked_fill_(~plausible, float("-inf"))
+    implausible = final < final.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)  # what is not a number stays so
+    return (final - torch.log_softmax(early, dim=-1)).masked_fill_(implausible, float("-inf"))
 
 
 def _likeliest(logits: Tensor) -> Tensor:

@@ -8,11 +8,12 @@ import contextvars
 import gc
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from harness import models
-from harness.engines import engine
+from harness.engines import engine, inside
 from harness.engines.device import accelerator
 from harness.types import (
     Capabilities,
@@ -48,6 +49,10 @@ class TransformersEngine:
     max_batch         most requests that decode together
     max_batch_tokens  most tokens that the key-value cache is sized for: rows × longest prompt + output
     threads           CPU threads of torch; None: one for models below 20M parameters, else what torch finds
+    early_exit_layer  run the first so many layers only, then final norm and output head; None: all
+    experts           active experts per token of a mixture of experts; None: the model's own number
+
+    `sampling.extra` takes dola, entropy and experts (docs/inside.md).
 
     Of a sample: `token_ids`, `logprob` and `usage.output` hold every generated token, the end token included; `text` leaves out special
     tokens and ends right after the stop string, even where the last token went further. Log-probabilities and confidence are of the raw
@@ -65,6 +70,8 @@ class TransformersEngine:
         max_batch: int = 64,
         max_batch_tokens: int = 131_072,
         threads: int | None = None,
+        early_exit_layer: int | None = None,
+        experts: int | None = None,
         trust_remote_code: bool = False,
     ):
         for name, value in (("max_batch", max_batch), ("max_batch_tokens", max_batch_tokens), ("threads", threads or 1)):
@@ -77,7 +84,10 @@ class TransformersEngine:
         models.need_writer(model)
         self.model = model
         self.device = accelerator() if device == "auto" else device
-        self.capabilities = Capabilities(True, True, True, True, True, thinking=model.think is not None, token_ids=True, abort=True)
+        self._inside = inside.settings(model.config, early_exit_layer=early_exit_layer, experts=experts)
+        routed = inside.routed(model.config)
+        able = Capabilities(True, True, True, True, True, token_ids=True, abort=True, hidden_states=True, dola=True, entropy=True)
+        self.capabilities = replace(able, thinking=model.think is not None, experts=routed)
         self._attention = _attention(model) if attention == "auto" else attention
         self.in_flight = 2 * max_batch
         self._max_batch, self._max_batch_tokens, self._threads = max_batch, max_batch_tokens, threads
@@ -90,13 +100,14 @@ class TransformersEngine:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What changes results or speed, complete with defaults."""
+        """What changes results or speed, complete with defaults, but for changes inside the model, which are there when they are made."""
         return {
             "device": self.device.partition(":")[0],
             "attention": self._attention,
             "max_batch": self._max_batch,
             "max_batch_tokens": self._max_batch_tokens,
             "threads": self._threads,
+            **self._inside,
         }
 
     async def open(self) -> None:
@@ -130,9 +141,9 @@ class TransformersEngine:
 
         renderer = self._renderer()
         loaded = load(self.model, self.device, self._attention, self._trust)
+        forward = Forward(loaded, pad=renderer.tokenizer.pad_token_id or 0, **self._inside)
         small = self.device == "cpu" and sum(p.numel() for p in loaded.parameters()) < SMALL
         threads = self._threads or (1 if small else THREADS)
-        forward = Forward(loaded, pad=renderer.tokenizer.pad_token_id or 0)
         return Batcher(forward, end_ids(loaded, renderer.tokenizer), self._max_batch, self._max_batch_tokens, threads)
 
     def _renderer(self) -> Renderer:
@@ -155,10 +166,12 @@ class TransformersEngine:
         engine failed or is closed. Cancelling the task frees the request's row at the next step.
         """
         from harness.engines.jobs import Generation, now
+        from harness.engines.signals import Trajectory
 
         sent = now()
-        for name in sampling.extra:
-            raise unknown("sampling parameter", name, (), "engine transformers: extra")
+        if self._batcher is None:
+            raise PerPassError("the engine is not open")
+        asked = inside.asked(sampling, self.model.config, self._batcher.layers)
         rendered = self._rendered(prompt, sampling.thinking)
         text = self._renderer()
         done, future = _promise()
@@ -171,10 +184,12 @@ class TransformersEngine:
             observe=observe,
             stops=text.stops(sampling.stop),
             every=every,
+            inside=asked,
+            trajectory=Trajectory() if observe.hidden else None,
         )
         if watch is not None:
-            context, asked = contextvars.copy_context(), watch
-            job.watch = lambda part: context.run(asked, self._sample(part, rendered, sent))
+            context, cut = contextvars.copy_context(), watch
+            job.watch = lambda part: context.run(cut, self._sample(part, rendered, sent))
         await self._finished(job, future)
         sample = self._sample(job, rendered, sent)
         self._reasoning += sample.usage.reasoning
@@ -236,6 +251,7 @@ class TransformersEngine:
             timing=Timing(sent, job.first, job.last, tuple(job.chunks)),
             logprob=tuple(job.logprobs) if job.observe.logprobs else None,
             confidence=tuple(job.confidence) if job.observe.confidence else None,
+            signals=job.trajectory.signals() if job.trajectory else None,
         )
 
     def tokens(self, prompt: Prompt) -> tuple[int, ...]:

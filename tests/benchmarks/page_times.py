@@ -1,8 +1,9 @@
-"""How long the leaderboard's pages take on a database: `python -m tests.benchmarks.page_times DATABASE [--rounds 3]`.
+"""How long the leaderboard's pages take on a database: `python -m tests.benchmarks.page_times DATABASE [--rounds 3] [--only Frontier]`.
 
-Every round starts the app anew and opens the Frontier page first, so that its time holds reading the database for the first time; then the
-other pages. A page is there when its script has ended and no placeholder is left. Memory is the app's largest resident set. Chromium and
-the app share the machine. One value per round and the median.
+Every round starts the app and a browser anew and opens the Frontier page first, so that its time holds the browser's fetching and reading
+all programs, and what is left of reading the database for the first time; then the other pages. A page is there when its script has ended,
+no placeholder is left and all its charts have points. `start` is from the command to the server's first answer. Memory is the app's largest
+resident set. Chromium and the app share the machine. One value per round, the least and the median.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import argparse
 import statistics
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from results import frames
 from tests.leaderboard.browser import chromium, served
 
-THERE = """() => document.querySelector('[data-test-script-state=notRunning]') && document.querySelector('[data-testid=stMarkdown]')
-             && !document.querySelector('[data-testid=stSkeleton]')"""
+CHARTS = ("Frontier", "Cell", "Stress", "Procedures")
+THERE = """(charts) => {
+  const found = [...document.querySelectorAll('[data-testid=stPlotlyChart]')];
+  return document.querySelector('[data-test-script-state=notRunning]') && document.querySelector('[data-testid=stMarkdown]')
+    && !document.querySelector('[data-testid=stSkeleton]')
+    && (found.length > 0) === charts && found.every((chart) => chart.querySelector('.point'));
+}"""
 
 
 def pages(database: Path) -> dict[str, str]:
@@ -39,33 +44,33 @@ def pages(database: Path) -> dict[str, str]:
     }
 
 
-def one_round(database: Path, wanted: dict[str, str], page: Any) -> tuple[dict[str, float], float]:
-    """Seconds by page, and the app's memory in MB."""
-    seconds = {}
-    with served(database) as address:
+def one_round(database: Path, wanted: dict[str, str]) -> dict[str, float]:
+    """Seconds by page and to start, and the app's memory in MB."""
+    began = time.perf_counter()
+    with served(database) as address, chromium() as page:
+        found = {"start": time.perf_counter() - began}
         page.goto("about:blank")
         app = next(p for p in psutil.Process().children() if "bench.main" in " ".join(p.cmdline()))
         for name, path in wanted.items():
             began = time.perf_counter()
             page.goto(f"{address}/{path}")
-            page.wait_for_function(THERE)
-            seconds[name] = time.perf_counter() - began
-        memory = max(p.memory_info().rss for p in [app, *app.children(recursive=True)])
-    return seconds, memory / 1e6
+            page.wait_for_function(THERE, arg=name in CHARTS)
+            found[name] = time.perf_counter() - began
+        return found | {"memory": max(p.memory_info().rss for p in [app, *app.children(recursive=True)]) / 1e6}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("database", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help="names of pages")
     given = parser.parse_args()
-    wanted = pages(given.database)
-    with chromium() as page:
-        rounds = [one_round(given.database, wanted, page) for _ in range(given.rounds)]
-    for name in wanted:
-        each = [seconds[name] for seconds, _ in rounds]
-        print(f"{name:<11} {'  '.join(f'{s:5.2f}' for s in each)}  median {statistics.median(each):.2f} s")
-    print(f"memory      {'  '.join(f'{m:5.0f}' for _, m in rounds)}  MB")
+    wanted = {name: path for name, path in pages(given.database).items() if not given.only or name in given.only}
+    rounds = [one_round(given.database, wanted) for _ in range(given.rounds)]
+    for name in rounds[0]:
+        each, (unit, digits) = [found[name] for found in rounds], ("MB", 0) if name == "memory" else ("s", 2)
+        shown = "  ".join(f"{value:6.{digits}f}" for value in each)
+        print(f"{name:<11}{shown}  min {min(each):.{digits}f}  median {statistics.median(each):.{digits}f} {unit}")
 
 
 if __name__ == "__main__":

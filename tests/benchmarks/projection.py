@@ -46,7 +46,7 @@ def main() -> int:
     asked = parser.parse_args()
     found = tables(asked.folder)
     first, second = sorted(found)
-    fits = [whatif.both_ways(a, found[a], found[b], KINDS) for a, b in ((first, second), (second, first))]
+    fits = [whatif.both_ways(found[a], found[b], KINDS) for a, b in ((first, second), (second, first))]
     print(f"\n{'fitted on':15}{'tested on':15}{'from':6}{'to':6}{'pairs':>6}  {'':12}{'J/token':>17}{'s/token':>17}")
     print(f"{'':50}{'':12}{'median':>9}{'90 %':>8}{'median':>9}{'90 %':>8}")
     for fit in fits:
@@ -71,7 +71,7 @@ def main() -> int:
 
 def _line(names: tuple[str, str, str, str], what: str, e: Error) -> None:
     fitted, tested, here, there = names
-    numbers = "".join(f"{value:{width}.3f}" for value, width in zip((e.energy_median, e.energy_p90, e.time_median, e.time_p90), (9, 8, 9, 8), strict=True))
+    numbers = f"{e.energy_median:9.3f}{e.energy_p90:8.3f}{e.time_median:9.3f}{e.time_p90:8.3f}"
     print(f"{fitted:15}{tested:15}{here:6}{there:6}{e.pairs:6}  {what:12}{numbers}")
 
 

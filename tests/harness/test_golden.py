@@ -48,7 +48,7 @@ SPECIAL: dict[str, dict[str, Any]] = {  # where a budget of four shows little
     "adaptive_graph": {"nodes": 12},
     "deductive_verification": {"n": 3},
     "maieutic": {"width": 1, "integrity": 0.55},
-    "router": {"file": str(ROUTER), "threshold": 0.99},
+    "router": {"file": str(ROUTER)},
     "portfolio": {"enough": 1.0},
     "speculative_thinking": {"patience": 1, "recap": 8},
     "mixture_of_agents": {"proposers": 2},

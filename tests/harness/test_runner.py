@@ -13,12 +13,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from harness import spending
 from harness.cell import Cell
 from harness.context import Context
 from harness.events import Options, Status, Summary
@@ -148,13 +150,18 @@ def test_a_missing_observation_skips_the_cell_and_names_fresh(tmp_path: Path) ->
     assert go(together, tmp_path / "b.db").state.notes == []
 
 
-def test_seconds_are_a_budget_and_the_rest_is_run_later(tmp_path: Path) -> None:
-    db = tmp_path / "a.db"
-    cells = [cell("cot", place(ScriptedEngine(latency=(0.05, 0.05))), Digits(size=40))]
-    stopped = go(cells, db, Options(in_flight=2, max_seconds=0.3))
-    assert stopped.status == "budget" and "--max-seconds" in stopped.stopped_by
-    assert 0 < stopped.state.attempts_done < 40
+def test_seconds_are_a_budget_and_the_rest_is_run_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, engine = tmp_path / "a.db", ScriptedEngine()
+    # The clock that budgets are kept by: an hour passes with the tenth call.
+    passed = lambda: 3600.0 if engine.counters().calls >= 10 else 0.0  # noqa: E731
+    monkeypatch.setattr(spending, "time", SimpleNamespace(time=lambda: time.time() + passed(), monotonic=time.monotonic))
+    cells = [cell("cot", place(engine), Digits(size=40))]
+    stopped = go(cells, db, Options(in_flight=2, max_seconds=3600))
+    assert stopped.status == "budget" and "--max-seconds 3600 reached" in stopped.stopped_by
+    assert 10 <= stopped.state.attempts_done <= 11  # what was in flight is finished
+    assert len(table(db, "select * from attempt")) == stopped.state.attempts_done
     assert table(db, "select status from run").status.tolist() == ["budget"]
+    monkeypatch.undo()
     assert go(cells, db).state.attempts == 40 - stopped.state.attempts_done
 
 
@@ -163,20 +170,36 @@ def test_a_budget_that_cannot_be_counted_is_refused(tmp_path: Path) -> None:
         go(grid(), tmp_path / "a.db", Options(max_usd=1.0))
 
 
+class Held(ScriptedEngine):
+    """Answers so many calls, then none; `reached` is set when it is asked once more."""
+
+    def __init__(self, calls: int):
+        super().__init__()
+        self.left, self.reached = calls, asyncio.Event()
+
+    async def generate(self, *args: Any, **kwargs: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            self.reached.set()
+            await asyncio.Event().wait()
+        return await super().generate(*args, **kwargs)
+
+
 def test_interrupting_saves_the_state(tmp_path: Path) -> None:
     db = tmp_path / "a.db"
     engine = open_database(f"sqlite:///{db}", create=True)
-    cells = [cell("cot", place(ScriptedEngine(latency=(0.02, 0.02))), Digits(size=60))]
+    held = Held(calls=20)
+    cells = [cell("cot", place(held), Digits(size=60))]
 
     async def interrupted() -> Summary:
         options = Options(in_flight=2)
         task = asyncio.ensure_future(run(cells, Store(engine), name="test", text="", argv=[], options=options))
-        await asyncio.sleep(0.4)
+        await asyncio.wait_for(held.reached.wait(), 300)
         task.cancel()
         return await task
 
     ended = asyncio.run(interrupted())
-    assert ended.status == "interrupted" and 0 < ended.state.attempts_done < 60
+    assert ended.status == "interrupted" and 19 <= ended.state.attempts_done <= 20
     assert len(table(db, "select * from attempt")) == ended.state.attempts_done
     assert table(db, "select status from run").status.tolist() == ["interrupted"]
 
@@ -274,16 +297,22 @@ def test_reward_scores_are_stored_with_their_call(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("own", "given", "most"), [(3, None, 3), (3, 5, 5)])
 def test_an_engine_says_how_many_problems_keep_it_busy(tmp_path: Path, own: int, given: int | None, most: int) -> None:
-    under_way, seen = [0], []
+    under_way, seen, enough = [0], [], asyncio.Event()
 
     class Counting(ScriptedEngine):
+        """Answers nothing before as many calls as expected are under way, and takes a while then, so that more would be seen."""
+
         in_flight = own
 
         async def generate(self, *args: Any, **kwargs: Any) -> Any:
             under_way[0] += 1
             seen.append(under_way[0])
-            await asyncio.sleep(0.05)
+            if under_way[0] >= most:
+                enough.set()
             try:
+                await asyncio.wait_for(enough.wait(), 60)
+                for _ in range(100):
+                    await asyncio.sleep(0)
                 return await super().generate(*args, **kwargs)
             finally:
                 under_way[0] -= 1

@@ -100,7 +100,7 @@ class Server:
     # -- life ------------------------------------------------------------------------------------------------------------------------
     def __enter__(self) -> Server:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:

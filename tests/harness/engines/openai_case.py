@@ -97,7 +97,8 @@ def ask(engine: OpenAIEngine, prompt: Prompt = ASK, sampling: Sampling = HOT, se
     return use(engine, lambda e: e.generate(prompt, sampling, seed, **more))
 
 
-def soon(true: Callable[[], bool], seconds: float = 3.0) -> bool:
+def soon(true: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether it comes true, however busy the machine is."""
     until = time.monotonic() + seconds
     while not true() and time.monotonic() < until:
         time.sleep(0.01)

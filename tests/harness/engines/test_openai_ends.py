@@ -87,8 +87,10 @@ def test_cancelling_closes_the_request(vllm: Server) -> None:
     vllm.reply, vllm.pause_s = lambda *_: "a" * 2000, 0.005
 
     async def cancelled(engine: OpenAIEngine) -> None:
-        task = asyncio.ensure_future(engine.generate(ASK, Sampling(max_tokens=2000), 1))
-        await asyncio.sleep(0.1)
+        begun = asyncio.Event()
+        watch = lambda part: bool(begun.set())  # noqa: E731
+        task = asyncio.ensure_future(engine.generate(ASK, Sampling(max_tokens=2000), 1, watch=watch, every=1))
+        await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

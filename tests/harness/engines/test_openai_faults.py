@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from energy import hardware
 from harness.cell import Deployment
+from harness.engines import openai_http
 from harness.engines.openai import OpenAIEngine
 from harness.engines.openai_errors import failure, retry_after
 from harness.events import Options, Summary
@@ -39,8 +40,8 @@ def test_each_fault_is_a_transport_fault_without_the_key(vllm: Server, fault: st
         assert caught.value.retry_after == (0.02 if fault == "429 with Retry-After" else None)
         assert (await engine.generate(ASK, HOT, 1)).text  # the engine is none the worse for it
 
-    vllm.stall_s = 0.6
-    use(made(vllm, timeout_s=0.3), once)
+    vllm.stall_s = 300
+    use(made(vllm, timeout_s=2 if fault == "stall" else 300), once)
 
 
 def test_what_no_other_try_can_overcome_is_no_transport_fault() -> None:
@@ -68,7 +69,7 @@ def test_retry_after_in_seconds_or_as_a_date() -> None:
     assert retry_after({"Retry-After": "soon"}) is None and retry_after({}) is None and retry_after({"Retry-After": "nan"}) is None
 
 
-def test_connections_are_reused(vllm: Server) -> None:
+def test_connections_are_reused(vllm: Server, patient: None) -> None:
     async def one_after_another(engine: OpenAIEngine) -> int:
         opened = len(vllm.peers)
         for seed in range(30):
@@ -76,8 +77,15 @@ def test_connections_are_reused(vllm: Server) -> None:
         await asyncio.gather(*(engine.generate(ASK, HOT, seed) for seed in range(60)))
         return opened
 
-    assert use(made(vllm, max_connections=8), one_after_another) == 1
+    assert use(made(vllm, max_connections=8, timeout_s=300), one_after_another) == 1
     assert len(vllm.peers) <= 8
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy leaves connections idle for long; here they are not given up for it."""
+    monkeypatch.setattr(openai_http, "KEEP_ALIVE_S", 60.0)
+    monkeypatch.setattr(openai_http, "DRAIN_S", 60.0)
 
 
 # -- a run ---------------------------------------------------------------------------------------------------------------------------
@@ -95,23 +103,27 @@ def table(db: Path, query: str) -> pd.DataFrame:
         return pd.read_sql(sa.text(query), connection)
 
 
-def test_a_thousand_requests_on_a_faulty_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A fifth fails in one of twelve ways: every attempt ends judged or as an error with its cause, none lost, none double, no key kept."""
+def test_a_thousand_requests_on_a_faulty_server(tmp_path: Path, caplog: pytest.LogCaptureFixture, patient: None) -> None:
+    """A fifth fails in one of twelve ways: every attempt ends judged or as an error with its cause, none lost, none double, no key kept.
+
+    Only the stalls exceed the timeout, however busy the machine is. There are few, all at the start, so that they are waited for together.
+    """
     db, log = tmp_path / "a.db", logging.FileHandler(tmp_path / "run.log")
     caplog.set_level(logging.DEBUG)
     logging.getLogger().addHandler(log)
     try:
-        with Server(key=KEY, faults=0.2, stall_s=3) as server:
-            first = go(server, db, Options(retries=1, backoff_s=0.01), 1000, timeout_s=1)
-            assert set(FAULTS) <= set(server.served)
+        with Server(key=KEY, faults=0.2, stall_s=300, kinds=[fault for fault in FAULTS if fault != "stall"]) as server:
+            first = go(_after_probes(server, *["stall"] * 5), db, Options(retries=1, backoff_s=0.01), 1000, timeout_s=10)
+            assert set(FAULTS) <= set(server.served) and server.served["stall"] == 5
             assert len(server.peers) < 0.25 * len(server.bodies)  # only what a fault broke was connected anew
             errors = table(db, "select error from attempt where error is not null").error
-            assert first.status == "errors" and 5 < len(errors) == first.state.errors < 200
+            assert first.status == "errors" and 5 < len(errors) == first.state.errors
+            assert 2 * len(errors) <= sum(server.served[fault] for fault in FAULTS) < 400  # each met two
             assert errors.str.contains("gave up after 2 tries").all() and errors.str.contains("127.0.0.1").all()
             assert errors.str.contains("[key]", regex=False).any()  # the server does repeat it
             nowhere(KEY, tmp_path, db)
             server.faults = 0.0
-            second = go(server, db, Options(), 1000)
+            second = go(server, db, Options(), 1000, timeout_s=300)
             assert (second.status, second.state.attempts) == ("done", len(errors))
             answered = table(db, "select * from sample")
     finally:
@@ -141,15 +153,14 @@ def test_a_run_waits_as_long_as_the_server_asks(tmp_path: Path, vllm: Server) ->
     assert 0.7 <= time.monotonic() - began < 60
 
 
-def _after_probes(server: Server, fault: str) -> Server:
-    """Let the first real request meet the fault."""
-    usual, met = server._fault, []
+def _after_probes(server: Server, *faults: str) -> Server:
+    """Let the first real requests meet the faults."""
+    usual, left = server._fault, list(faults)
 
     def fault_now() -> str:
-        if met or server.bodies[-1].get("max_tokens", 0) <= 2:
+        if not left or server.bodies[-1].get("max_tokens", 0) <= 2:
             return usual()
-        met.append(True)
-        return fault
+        return left.pop(0)
 
     server._fault = fault_now  # type: ignore[method-assign]
     return server

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ from tests.harness.engines.driving import GREEDY, SAMPLING, crowd, prompts, run
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write(tmp_path_factory.mktemp("models") / "tiny")
+
+
+class Held:
+    """A watch that holds the engine's thread in the middle of a completion until it may `go`, however busy the machine is."""
+
+    def __init__(self) -> None:
+        self._begun, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, part: Sample) -> bool:
+        self._begun.set()
+        assert self.go.wait(300)
+        return False
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 300)
 
 
 def test_layers_without_keys_and_values_are_refused(tmp_path: Path) -> None:
@@ -42,14 +58,16 @@ def test_cancelling_frees_the_row(folder: Path) -> None:
         await engine.open()
         assert engine._batcher is not None
         endless = SAMPLING.but(max_tokens=200, min_tokens=200)
-        first = asyncio.create_task(engine.generate(Prompt.chat("long"), endless, 0))
+        held = Held()
+        first = asyncio.create_task(engine.generate(Prompt.chat("long"), endless, 0, watch=held, every=8))
         queued = asyncio.create_task(engine.generate(Prompt.chat("queued"), endless, 0))
-        while not engine._batcher.running:
-            await asyncio.sleep(0.001)
+        await held.begun()
         first.cancel()
         queued.cancel()
+        ended = await asyncio.gather(first, queued, return_exceptions=True)
+        assert all(isinstance(e, asyncio.CancelledError) for e in ended)
+        held.go.set()
         last = await engine.generate(Prompt.chat("short"), SAMPLING.but(max_tokens=2), 0)
-        assert first.cancelled() or first.cancelling()
         output = engine.counters().output
         await engine.close()
         return last, output
@@ -106,10 +124,15 @@ def test_closing_fails_what_is_under_way_and_opening_again_works(folder: Path) -
             await engine.generate(Prompt.chat("a"), SAMPLING, 0)
         await engine.open()
         assert engine._batcher is not None
-        call = asyncio.create_task(engine.generate(Prompt.chat("a"), SAMPLING.but(max_tokens=200, min_tokens=200), 0))
-        while not engine._batcher.running:
+        held, batcher = Held(), engine._batcher
+        long = SAMPLING.but(max_tokens=200, min_tokens=200)
+        call = asyncio.create_task(engine.generate(Prompt.chat("a"), long, 0, watch=held, every=8))
+        await held.begun()
+        closing = asyncio.create_task(engine.close())
+        while not batcher._closed:
             await asyncio.sleep(0.001)
-        await engine.close()
+        held.go.set()
+        await closing
         with pytest.raises(PerPassError, match="closed"):
             await call
         used = engine.counters()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_a_process_that_watches_ends_with_its_parent() -> None:
     child = psutil.Process(int(next(iter(lines - {"up"}))))
     parent.kill()
     parent.wait()
-    assert gone([child], 10)
+    assert gone([child], 60)
 
 
 def gone(processes: list[psutil.Process], limit_s: float) -> bool:
@@ -231,19 +232,21 @@ def test_death_and_closing_end_every_call(model: Model) -> None:
     engine = VLLMEngine(model, kv_cache_gb=0.1)
 
     async def under_way(n: int) -> list[asyncio.Task[Sample]]:
-        calls = [asyncio.create_task(engine.generate(ASK, LONG, i)) for i in range(n)]
-        await asyncio.sleep(1.0)
+        begun = threading.Event()
+        watch = lambda part: bool(begun.set())  # noqa: E731
+        calls = [asyncio.create_task(engine.generate(ASK, LONG, i, watch=watch, every=8)) for i in range(n)]
+        assert await asyncio.to_thread(begun.wait, 300)
         assert not any(call.done() for call in calls)
         return calls
 
     async def ended(calls: list[asyncio.Task[Sample]]) -> set[str]:
-        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30)
+        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 300)
         assert all(isinstance(e, PerPassError) for e in errors)
         return {str(e) for e in errors}
 
     async def work() -> None:
-        gaps = await opened()
-        assert gaps < 5
+        longest, whole = await opened()
+        assert longest < whole / 3
         calls = await under_way(8)
         core = next(p for p in mine() if "EngineCore" in " ".join(p.cmdline()))
         core.send_signal(signal.SIGKILL)
@@ -260,18 +263,18 @@ def test_death_and_closing_end_every_call(model: Model) -> None:
         calls = await under_way(8)
         await engine.close()
         assert await ended(calls) == {"the engine was closed before this call was done"}
-        assert gone(processes, 1)
+        assert gone(processes, 30)
         await engine.close()
 
-    async def opened() -> float:
-        """Open it; the longest time in seconds that this loop was held up."""
-        opening, longest = asyncio.create_task(engine.open()), 0.0
+    async def opened() -> tuple[float, float]:
+        """Open it; the longest time that this loop was held up, and the time that it took, in seconds."""
+        opening, longest, began = asyncio.create_task(engine.open()), 0.0, time.monotonic()
         while not opening.done():
             begin = time.monotonic()
             await asyncio.sleep(0.01)
             longest = max(longest, time.monotonic() - begin)
         await opening
-        return longest
+        return longest, time.monotonic() - began
 
     def mine() -> list[psutil.Process]:
         return [p for p in vllms(os.getpid()) if p not in others]
@@ -300,7 +303,7 @@ def test_opening_can_be_cancelled(model: Model) -> None:
             await asyncio.sleep(0.1)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(opening, 20)
+            await asyncio.wait_for(opening, 120)
         assert {p.pid for p in vllms(os.getpid())} <= others
 
     run(work())

@@ -14,7 +14,7 @@ from perpass.identity import seed_from
 from tasks.types import Problem, Prompt
 from tests.harness.digits import Digits
 
-ROUTER = Path(__file__).parent / "router.json"  # sends the longest questions to the policy
+ROUTER = Path(__file__).parent / "router.json"  # leaves questions with a number above 1 to the policy
 
 
 def obliging(prompt: Prompt, sampling: Sampling, seed: int) -> str:
