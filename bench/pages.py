@@ -33,6 +33,7 @@ def cell(told: Told) -> Iterator[str]:
     for run in told["runs"]:
         yield from _run(run)
     yield from _windows(told["windows"])
+    yield from _phases(told["phases"])
     yield from _command(told["command"])
 
 
@@ -154,6 +155,23 @@ def _windows(windows: Sequence[Told]) -> Iterator[str]:
         yield f"{_when(w['started'])}  {w['ended'] - w['started']:7.1f} s  {w['kind']:<7} {w['meter']:<9} {w['domain']:<5} {joules}{codes}"
     if len(windows) > 8:
         yield f"and {len(windows) - 8} more (--format json shows all)"
+
+
+def _phases(rows: Sequence[Told]) -> Iterator[str]:
+    """Joules per attempt by role and phase, shared out by FLOPs and by tokens."""
+    if not rows:
+        return
+    from bench.commands.output import lines
+
+    yield from _section("joules per attempt by role and phase")
+    heads = {"flop_j": "J by FLOPs", "tokens_j": "J by tokens"}
+    yield from lines([{n: row[n] for n in ("role", "phase", "tokens")} | {head: row[n] for n, head in heads.items()} for row in rows])
+    first = rows[0]
+    for basis, count in first["attempts"].items():
+        if reason := first["reasons"].get(f"{basis}_j"):
+            yield f"{heads[f'{basis}_j']} not known: {reason}"
+        elif count < first["of"]:
+            yield f"{heads[f'{basis}_j']}: of {count} of {first['of']} attempts; the others used a call whose joules are not known"
 
 
 def _command(command: str | None) -> Iterator[str]:

@@ -90,7 +90,8 @@ def _obstacle(cell: Cell) -> str | None:
         return reason
     if cell.strategy.sampling.thinking is not None and cell.policy.engine.capabilities.missing(["thinking"]):
         return f"sampling asks for thinking={cell.strategy.sampling.thinking!r}, which engine {kind} cannot switch"
-    return None
+    asked = getattr(cell.policy.engine, "obstacle", None)  # of engines that know before they are open what they cannot draw
+    return asked(cell.strategy.sampling) if asked else None
 
 
 def _protocol(cell: Cell) -> str | None:

@@ -9,9 +9,9 @@ The model, per step of continuous batching in which each of B sequences gets one
 
 Bytes and FLOPs are those of `energy.traffic` and `energy.flops`; a prompt's FLOPs are spread over its output's steps (chunked prefill: its
 tokens share their pass's weights). The eleven constants say how far from the peaks kernels stay, what launching costs, and how power
-splits; they are the same for every device, so that what differs is only the data sheet. They are fitted on published rows and kept with
-their error on rows of another table (`energy/data/projection.yaml`, made by `tests/benchmarks/projection.py`). Singly they mean little: in the
-published rows, launching and moving bytes go together, and each can stand for part of the other.
+splits; they are the same for every device, so that what differs is only the data sheet. They are fitted on published rows, and kept with
+their error on the rows of another table (`energy/data/projection.yaml`, made by `tests/benchmarks/projection.py`). Singly they mean
+little: in those rows launching and moving bytes go together, and each can stand for part of the other.
 
 A projection is the measured number × modelled there ÷ modelled here: what the model has wrong on both sides cancels.
 """

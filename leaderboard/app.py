@@ -19,23 +19,30 @@ PAGES = {
     "Procedures": (procedures.page, ":material/checklist:"),
 }
 STYLE = """<style>
-.block-container { padding-top: 4.5rem; max-width: 1180px; }
+.block-container { padding-top: 4.5rem; padding-bottom: 3rem; max-width: 1180px; }
 [data-testid="stCode"] pre { max-height: 28rem; }
-@media (max-width: 640px) { .block-container { padding-left: 0.8rem; padding-right: 0.8rem; } }
+[data-testid="stMarkdownContainer"] code { white-space: nowrap; }
+[data-testid="stPageLink"] p { white-space: normal; }
+[data-testid="stMetricValue"] { font-size: 1.6rem; }
+.where { display: none; font-weight: 600; opacity: 0.7; }
+@media (max-width: 640px) { .block-container { padding-left: 0.8rem; padding-right: 0.8rem; } .where { display: block; } }
 </style>"""
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="96" height="24" viewBox="0 0 96 24"><text x="0" y="18" fill="#3b82f6"
+ font-family="system-ui, sans-serif" font-size="19" font-weight="700">PerPass</text></svg>"""  # readable on white and on black
 
 
 def main() -> None:
     """Set the pages up, and show the one that the address names; what goes wrong is one sentence."""
     st.set_page_config("PerPass", ":material/trending_up:", layout="wide")
-    st.html(STYLE)
+    st.logo(LOGO)
     for n, (name, (function, icon)) in enumerate(PAGES.items()):
-        links.PAGES[name] = st.Page(_guarded(function), title=name, icon=icon, url_path=name.lower(), default=n == 0)
+        links.PAGES[name] = st.Page(_guarded(name, function), title=name, icon=icon, url_path=name.lower(), default=n == 0)
     st.navigation(list(links.PAGES.values()), position="top").run()
 
 
-def _guarded(function):  # type: ignore[no-untyped-def]
+def _guarded(name, function):  # type: ignore[no-untyped-def]
     def run() -> None:
+        st.html(f'{STYLE}<div class="where">{name}</div>')  # a phone shows no row of pages
         try:
             if data.catalogue().empty:
                 st.info("no cells: nothing was run yet. `bench run demo` fills the database.")

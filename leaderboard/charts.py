@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OUTCOME_COLOURS = dict(
     zip((*OUTCOMES, "mixed"), ("#22a06b", "#d6336c", "#8a8f98", "#b7891b", "#e8772e", "#a855f7", "#3f3f46", "#84a92c"), strict=True)
 )
+OUTCOME_SYMBOLS = dict(
+    zip((*OUTCOMES, "mixed"), ("square", "x", "circle", "diamond", "triangle-up", "triangle-right", "cross", "square-open"), strict=True)
+)
 WIDE = 40  # problems beside each other in the grid
 MARGIN = {"l": 8, "r": 8, "t": 28, "b": 8}
 LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None}
@@ -29,7 +32,7 @@ def outcome_of(attempt: Mapping[Any, Any]) -> str:
 
 
 def grid(attempts: pd.DataFrame) -> go.Figure:
-    """Problem × trial, coloured by outcome: problems go right in blocks of WIDE, the trials of a problem stand below each other.
+    """Problem × trial, coloured and shaped by outcome: problems go right in blocks of WIDE, the trials of a problem stand below each other.
 
     customdata of a point: hover text (escaped) and attempt number.
     """
@@ -45,7 +48,7 @@ def grid(attempts: pd.DataFrame) -> go.Figure:
     chart = go.Figure()
     for outcome in [name for name in OUTCOME_COLOURS if name in places]:
         x, y, texts, numbers = zip(*places[outcome], strict=True)
-        marker = {"color": OUTCOME_COLOURS[outcome], "symbol": "square", "size": 8}
+        marker = {"color": OUTCOME_COLOURS[outcome], "symbol": OUTCOME_SYMBOLS[outcome], "size": 8}
         custom = [list(pair) for pair in zip(texts, numbers, strict=True)]
         count = f"{outcome} ({len(numbers):,})"
         chart.add_scatter(
@@ -71,15 +74,17 @@ def latencies(attempts: pd.DataFrame) -> go.Figure | None:
     )
     for share, name in ((0.5, "p50"), (0.9, "p90")):
         place = float(np.quantile(known, share))
-        text = {"text": f"{name} {place:.3g} s", "font": {"size": 11}, "yref": "paper", "y": 1.0 if share == 0.5 else 0.85}
+        text = {"text": f"{name} {place:.3g} s", "font": {"size": 12}, "yref": "paper", "y": 1.0 if share == 0.5 else 0.9}
         chart.add_vline(place, line={"color": MUTED, "dash": "dot", "width": 1.5}, annotation=text)
     chart.update_xaxes(title_text="latency of an attempt, s", automargin=True)
-    chart.update_yaxes(title_text="attempts", automargin=True)
+    chart.update_yaxes(title_text="attempts", automargin=True, range=[0, 1.3 * int(counts.max())])  # the marks' words stand above the bars
     return chart.update_layout(height=260, margin=MARGIN, showlegend=False)
 
 
-def lines(series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str, ticks: Sequence[Any] | None = None) -> go.Figure:
-    """Accuracy with intervals against `x`, a line per name; `ticks`: the values of a categorical axis in their order."""
+def lines(
+    series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str, ticks: Sequence[Any] | None = None, up: str = "accuracy"
+) -> go.Figure:
+    """Accuracy, or what `up` calls it, with intervals against `x`, a line per name; `ticks`: the values of a categorical axis in order."""
     chart = go.Figure()
     for n, (name, points) in enumerate(series.items()):
         colour = COLOURS[n % len(COLOURS)]
@@ -92,11 +97,11 @@ def lines(series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str,
             line={"color": colour},
             hovertemplate=f"{words.markup(name)}<br>%{{x}}: %{{y:.1f}} %<extra></extra>",
         )
-    return _finish(chart, title, ticks)
+    return _finish(chart, title, ticks, up)
 
 
-def bars(series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str, ticks: Sequence[Any]) -> go.Figure:
-    """Accuracy with intervals for each value of `x`, a group of bars, a colour per name."""
+def bars(series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str, ticks: Sequence[Any], up: str = "accuracy") -> go.Figure:
+    """Accuracy, or what `up` calls it, with intervals for each value of `x`, a group of bars, a colour per name."""
     chart = go.Figure()
     for n, (name, points) in enumerate(series.items()):
         chart.add_bar(
@@ -107,7 +112,7 @@ def bars(series: Mapping[str, Sequence[Mapping[Any, Any]]], x: str, title: str, 
             marker_color=COLOURS[n % len(COLOURS)],
             hovertemplate=f"{words.markup(name)}<br>%{{x}}: %{{y:.1f}} %<extra></extra>",
         )
-    return _finish(chart, title, [words.markup(t) for t in ticks])
+    return _finish(chart, title, [words.markup(t) for t in ticks], up)
 
 
 def _bars(points: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
@@ -116,9 +121,9 @@ def _bars(points: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     return {"type": "data", "array": above, "arrayminus": below, "thickness": 1, "width": 3}
 
 
-def _finish(chart: go.Figure, title: str, ticks: Sequence[Any] | None) -> go.Figure:
+def _finish(chart: go.Figure, title: str, ticks: Sequence[Any] | None, up: str) -> go.Figure:
     chart.update_xaxes(title_text=title, automargin=True)
     if ticks is not None:
         chart.update_xaxes(type="category", categoryorder="array", categoryarray=list(ticks))
-    chart.update_yaxes(title_text="%", rangemode="tozero", automargin=True)
+    chart.update_yaxes(title_text=f"{up}, %", rangemode="tozero", automargin=True)
     return chart.update_layout(height=380, margin=MARGIN, legend=LEGEND)

@@ -59,8 +59,14 @@ def kind(row: Row, wanted: Wanted) -> str:
     return ", ".join(parts)
 
 
-def figure(rows: Sequence[Row], wanted: Wanted, height: int = 460) -> go.Figure:
-    """Points coloured by `wanted.colour`, the frontier joined by a line, dominated points faded, infinite values at the edge.
+def on_it(rows: Sequence[Row], wanted: Wanted) -> list[Row]:
+    """The cells on the frontier, the least of what goes across first: the order of their numbers."""
+    return sorted((row for row in rows if row["frontier"]), key=lambda row: (row[wanted.x], row[wanted.y], row["cell"]))
+
+
+def figure(rows: Sequence[Row], wanted: Wanted, height: int = 460, numbered: bool = False) -> go.Figure:
+    """Points coloured by `wanted.colour`, the frontier joined by a line, dominated points faded, infinite values at the edge. `numbered`:
+    the cells of the frontier have their numbers (`on_it`).
 
     customdata of a point: its hover text (escaped), cell and series.
     """
@@ -78,13 +84,14 @@ def figure(rows: Sequence[Row], wanted: Wanted, height: int = 460) -> go.Figure:
             hoverinfo="skip",
             showlegend=False,
         )
-    _points(chart, drawn, words.Writer(rows), wanted, across, up)
+    numbers = {id(row): str(n) for n, row in enumerate(on_it(drawn, wanted) if numbered else (), start=1)}
+    _points(chart, drawn, words.Writer(rows), wanted, across, up, numbers)
     _shapes(chart, drawn, wanted)
     chart.update_xaxes(**across.layout())
     chart.update_yaxes(**up.layout())
     for edge, place in (("x", across.edge), ("y", up.edge)):
         if place is not None:
-            _mark_edge(chart, edge, place)
+            _mark_edge(chart, edge, place, wanted.log_x if edge == "x" else wanted.log_y)
     legend = {"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0, "title": None, "itemsizing": "constant"}
     return chart.update_layout(height=height, margin={"l": 8, "r": 8, "t": 12, "b": 8}, legend=legend, hovermode="closest", dragmode="zoom")
 
@@ -95,7 +102,9 @@ def _frontiers(drawn: Sequence[Row], wanted: Wanted) -> list[list[Row]]:
     return [[row for row in drawn if row["frontier"] and mode in (None, row["mode"])] for mode in modes]
 
 
-def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted: Wanted, across: _Scale, up: _Scale) -> None:
+def _points(
+    chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted: Wanted, across: _Scale, up: _Scale, numbers: dict[int, str]
+) -> None:
     groups = list(dict.fromkeys(str(row[wanted.colour]) for row in drawn))
     kinds = sorted({kind(row, wanted) for row in drawn})
     for n, group in enumerate(groups):  # entries of the legend, which a pale point would make pale
@@ -112,7 +121,9 @@ def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted
                 chart.add_scatter(
                     x=[across.at(r) for r in own],
                     y=[up.at(r) for r in own],
-                    mode="markers",
+                    mode="markers+text" if on and numbers else "markers",
+                    text=[numbers[id(r)] for r in own] if on and numbers else None,
+                    textposition="top left",
                     name=words.markup(group),
                     legendgroup=group,
                     showlegend=False,
@@ -122,6 +133,7 @@ def _points(chart: go.Figure, drawn: Sequence[Row], writer: words.Writer, wanted
                         "symbol": SYMBOLS[kinds.index(row_kind) % len(SYMBOLS)],
                     },
                     opacity=1 if on else FADED,
+                    cliponaxis=False,
                     customdata=[[hover(r, writer, wanted), r["cell"], r["series"]] for r in own],
                     hovertemplate="%{customdata[0]}<extra></extra>",
                     **_intervals(own, wanted, on or len(drawn) <= CROWD),
@@ -184,7 +196,12 @@ class _Scale:
         return found | ({"dtick": "D2", "tickformat": ",~r"} if self.log else {"rangemode": "tozero"})
 
 
-def _mark_edge(chart: go.Figure, side: str, place: float) -> None:
+def _mark_edge(chart: go.Figure, side: str, place: float, log: bool) -> None:
     """A line at which infinite values stand."""
-    add = chart.add_vline if side == "x" else chart.add_hline
-    add(place, line={"color": MUTED, "width": 1, "dash": "dash"}, annotation={"text": INFINITE, "font": {"size": 16, "color": MUTED}})
+    (chart.add_vline if side == "x" else chart.add_hline)(place, line={"color": MUTED, "width": 1, "dash": "dash"})
+    at = math.log10(place) if log else place  # annotations of a logarithmic axis stand at exponents, lines do not
+    beside: dict[str, Any] = {"text": INFINITE, "font": {"size": 16, "color": MUTED}, "showarrow": False}
+    if side == "x":
+        chart.add_annotation(beside, x=at, yref="paper", y=1, yanchor="top", xshift=-10)
+    else:
+        chart.add_annotation(beside, y=at, xref="paper", x=1, xanchor="right", yshift=12)

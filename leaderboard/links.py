@@ -13,6 +13,7 @@ PAGES: dict[str, Any] = {}
 """The app's pages by title, for links from one to another; filled by `leaderboard.app`."""
 
 SHARED = ("series", "task")
+CLICKS = ("single-row", "single-cell")
 
 
 def here() -> dict[str, str]:
@@ -63,6 +64,12 @@ def number(label: str, key: str) -> int:
     named = st.query_params.get(key, "")
     st.session_state[key] = int(named) if named.isdecimal() and 0 < int(named) < 2**53 else 1
     return int(st.number_input(label, min_value=1, step=1, key=key, on_change=_keep, args=(key, 1)))
+
+
+def clicked(event: Any) -> int | None:
+    """The row of a table in which a cell or the box before it was clicked, counted as the table was given; needs selection_mode=CLICKS."""
+    chosen = [*event["selection"]["rows"], *(row for row, _ in event["selection"]["cells"])]
+    return int(chosen[0]) if chosen else None
 
 
 def _keep(key: str, default: Any) -> None:

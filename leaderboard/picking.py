@@ -19,18 +19,20 @@ FILTERS = ("model", "strategy", "engine", "hardware")
 
 
 def series(found: pd.DataFrame) -> str:
-    """A series of the catalogue, newest first in the list."""
+    """A series of the catalogue, newest first in the list; nothing to choose where there is one."""
     names = reading.series(found)
-    return str(links.choose("Series", names, "series", reading.first(found)[0], disabled=len(names) == 1))
+    return names[0] if len(names) == 1 else str(links.choose("Series", names, "series", reading.first(found)[0]))
 
 
 def task(found: pd.DataFrame, chosen: str) -> str:
     """A task of the series."""
-    return str(links.choose("Task", reading.tasks(found, chosen), "task"))
+    return str(links.choose("Task", reading.tasks(found, chosen), "task", reading.largest(found, chosen)))
 
 
 def series_and_task(found: pd.DataFrame) -> tuple[str, str]:
     """Both, beside each other."""
+    if found["series"].nunique() == 1:
+        return series(found), task(found, series(found))
     left, right = st.columns(2)
     with left:
         chosen = series(found)
@@ -68,7 +70,7 @@ def cell(found: pd.DataFrame, key: str, label: str, index: int = 0) -> tuple[str
     names = [f"{c}@{s}" for c, s in zip(found["cell"], found["series"], strict=True)]
     if not names:
         return None
-    fields = ("strategy", "model", "task", "series", "cell")
+    fields = ("strategy", *(f for f in ("model", "engine", "hardware", "task", "series") if found[f].nunique() > 1), "cell")
     shown = dict(zip(names, (" · ".join(str(v) for v in own) for own in zip(*(found[f] for f in fields), strict=True)), strict=True))
     picked = links.choose(label, names, key, names[min(index, len(names) - 1)], format_func=lambda name: shown[name])
     name, _, own = str(picked).partition("@")

@@ -94,10 +94,16 @@ def tasks(found: pd.DataFrame, chosen: str) -> list[str]:
 
 
 def first(found: pd.DataFrame) -> tuple[str, str]:
-    """The series and the task that a page opens on: as in `bench report`, series `main`, or else the newest."""
+    """The series and the task that a page opens on: as in `bench report`, series `main`, or else the newest; and its task of most cells."""
     names = series(found)
     chosen = "main" if "main" in names else names[0]
-    return chosen, tasks(found, chosen)[0]
+    return chosen, largest(found, chosen)
+
+
+def largest(found: pd.DataFrame, chosen: str) -> str:
+    """The task of a series that has most cells."""
+    counts = found.loc[found["series"] == chosen, "task"].value_counts()
+    return max(tasks(found, chosen), key=counts.__getitem__)
 
 
 # --- before a page asks -----------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ SETTINGS = {
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "viewer",
     "client.showErrorDetails": "none",
+    # Streamlit's own is a red that looks like an error.
+    "theme.light.primaryColor": "#3b82f6",
+    "theme.dark.primaryColor": "#3b82f6",
 }
 # Loaded before the first page asks for them; what a page alone needs, once Streamlit runs.
 HEAVY = ("plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.advice")

@@ -64,7 +64,7 @@ def unit(field: str, rows: Sequence[Row]) -> tuple[float, str]:
         scale, unit = money_scale(rows)
         return scale, f"{name}, {MONEY_WORDS[unit]}"
     if "tokens" in field:
-        return 1.0, name if field.endswith("_of_pass") else f"{name} per item"
+        return 1.0, name if field.endswith(("_of_pass", "_per_correct")) else f"{name} per item"
     scale, prefix = si_scale([row[field] for row in rows])
     return scale, f"{name}, {prefix}{next((unit for part, unit in UNITS if part in field), 's')}"
 

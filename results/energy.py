@@ -8,7 +8,7 @@ outside that window has no joules, code `resumed`. Device-seconds are shared in 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import fsum
@@ -53,7 +53,9 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class _Share:
+class Share:
+    """Of one call. None with the code that says why."""
+
     energy_j: float | None
     device_s: float | None
     source: str | None
@@ -111,10 +113,7 @@ def _last_trace(connection: sa.Connection, run_id: int) -> float:
 
 def _settle(connection: sa.Connection, run_id: int) -> Settled:
     live = _live_cells(connection, run_id)
-    rows = connection.execute(_calls().where(_SAMPLE.c.run_id == run_id)).all()
-    pooled = [row for row in rows if row.id not in live]
-    windows = _windows(connection, _WINDOW.c.run_id == run_id, _WINDOW.c.kind == "pooled")
-    shares, done = _attribute(windows, pooled, str(Code.WINDOW_LOST))
+    shares, done = share_out(*_pooled(connection, run_id, live), str(Code.WINDOW_LOST))
     touched = {run_id}
     for cell_id in sorted(set(live.values())):
         more, runs = _settle_live(connection, cell_id)
@@ -123,6 +122,22 @@ def _settle(connection: sa.Connection, run_id: int) -> Settled:
     _store_shares(connection, shares)
     _charge(connection, touched)
     return done
+
+
+def spans(connection: sa.Connection, cell_id: int) -> list[tuple[list[Window], list[Any], list[Any], str]]:
+    """What a cell's joules are shared out from: (windows, calls to share them, calls that lie outside, the code of what lies outside).
+
+    Of a pooled cell one for each run, with all its calls, since other cells' took their shares too.
+    """
+    mode = connection.execute(sa.select(_CELL.c.mode).where(_CELL.c.id == cell_id)).scalar_one()
+    if mode.startswith("live"):
+        windows, calls, outside = _live(connection, cell_id)
+        inside = _within(windows, calls)
+        known = {c.id for c in inside}
+        return [(windows, inside, [c for c in calls if c.id not in known], outside)]
+    used = sa.select(_USE.c.sample_id).join(_ATTEMPT, _ATTEMPT.c.id == _USE.c.attempt_id).where(_ATTEMPT.c.cell_id == cell_id)
+    runs = connection.execute(sa.select(_SAMPLE.c.run_id).where(_SAMPLE.c.id.in_(used)).distinct()).scalars().all()
+    return [(*_pooled(connection, run, _live_cells(connection, run)), [], str(Code.WINDOW_LOST)) for run in runs]
 
 
 # --- windows and calls ------------------------------------------------------------------------------------------------------------------
@@ -147,6 +162,28 @@ def _live_cells(connection: sa.Connection, run_id: int) -> dict[int, int]:
         .where(_CELL.c.mode.like("live%"), _SAMPLE.c.run_id == run_id)
     )
     return dict(connection.execute(query).tuples().all())
+
+
+def _pooled(connection: sa.Connection, run_id: int, live: Mapping[int, int]) -> tuple[list[Window], list[Any]]:
+    """A run's rolling windows, and its calls but those of live cells."""
+    rows = connection.execute(_calls().where(_SAMPLE.c.run_id == run_id)).all()
+    windows = _windows(connection, _WINDOW.c.run_id == run_id, _WINDOW.c.kind == "pooled")
+    return windows, [row for row in rows if row.id not in live]
+
+
+def _live(connection: sa.Connection, cell_id: int) -> tuple[list[Window], list[Any], str]:
+    """A live cell's longest valid window, if any, all its calls, and the code of those outside of it."""
+    used = sa.select(_USE.c.sample_id).join(_ATTEMPT, _ATTEMPT.c.id == _USE.c.attempt_id).where(_ATTEMPT.c.cell_id == cell_id)
+    calls = connection.execute(_calls().where(_SAMPLE.c.id.in_(used))).all()
+    windows = _windows(connection, _WINDOW.c.cell_id == cell_id, _WINDOW.c.kind == "whole")
+    best = max(windows, key=lambda w: (w.valid, w.duration_s), default=None)
+    return [best] if best else [], list(calls), RESUMED if len(windows) > 1 else str(Code.WINDOW_LOST)
+
+
+def _within(windows: Sequence[Window], calls: Sequence[Any]) -> list[Any]:
+    """The calls that lie in a window from send to last token."""
+    hair = attribution.TOLERANCE_S
+    return [c for c in calls if any(c.sent >= w.start_s - hair and c.last <= w.end_s + hair for w in windows)]
 
 
 def _windows(connection: sa.Connection, *conditions: Any) -> list[Window]:
@@ -198,17 +235,17 @@ def _with(window: Window, domains: tuple[DomainEnergy, ...], codes: tuple[Code, 
 # --- shares -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _attribute(windows: Sequence[Window], calls: Sequence[Any], outside: str) -> tuple[dict[int, _Share], Settled]:
-    """Each call's share. `outside`: the code of a call that no window covers."""
+def share_out(windows: Sequence[Window], calls: Sequence[Any], outside: str) -> tuple[dict[Any, Share], Settled]:
+    """Each call's share, by its id. calls: with id, began, last, flop, devices.  outside: the code of a call that no window covers."""
     # One domain per window, the headline's: the CPU windows of one engine and the GPU windows of the next then go through one attribution.
     ready = [_with(w, (DomainEnergy(Domain.GPU, "headline", headline(w)),), w.codes) for w in _long_enough(windows)]
     timed = [c for c in calls if c.began <= c.last]
     try:
         found = attribution.attribute(ready, [attribution.Call(c.id, c.began, c.last, c.flop) for c in timed])
     except ValueError:
-        return {c.id: _Share(None, None, None, OVERLAP) for c in calls}, Settled(len(calls))
+        return {c.id: Share(None, None, None, OVERLAP) for c in calls}, Settled(len(calls))
     sources = _sources(ready)
-    shares = {c.id: _Share(None, None, None, str(Code.CLOCK_STEPPED)) for c in calls if c.began > c.last}
+    shares = {c.id: Share(None, None, None, str(Code.CLOCK_STEPPED)) for c in calls if c.began > c.last}
     for call in timed:
         share = found.calls[call.id]
         energy_j = share.energy_j.get(Domain.GPU)
@@ -216,7 +253,7 @@ def _attribute(windows: Sequence[Window], calls: Sequence[Any], outside: str) ->
         device_s = None if share.device_s is None else share.device_s * (call.devices or 1)
         if energy_j is None and code is None:
             code = str(Code.NO_METER)  # a window whose domains can stand for nothing, such as DRAM alone
-        shares[call.id] = _Share(energy_j, device_s, sources(call.began, call.last), code)
+        shares[call.id] = Share(energy_j, device_s, sources(call.began, call.last), code)
     attributed = fsum(s.energy_j for s in shares.values() if s.energy_j is not None)
     total = fsum(j for w in ready if (j := w.energy_j(Domain.GPU)) is not None)
     return shares, Settled(len(calls), total, attributed, found.unattributed_j.get(Domain.GPU, 0.0))
@@ -245,22 +282,15 @@ def _sources(windows: Sequence[Window]) -> Callable[[float, float], str | None]:
     return several
 
 
-def _settle_live(connection: sa.Connection, cell_id: int) -> tuple[dict[int, _Share], set[int]]:
+def _settle_live(connection: sa.Connection, cell_id: int) -> tuple[dict[int, Share], set[int]]:
     """Shares of a live cell's calls in its longest valid window, and the runs that they belong to."""
-    used = sa.select(_USE.c.sample_id).join(_ATTEMPT, _ATTEMPT.c.id == _USE.c.attempt_id).where(_ATTEMPT.c.cell_id == cell_id)
-    calls = connection.execute(_calls().where(_SAMPLE.c.id.in_(used))).all()
-    windows = _windows(connection, _WINDOW.c.cell_id == cell_id, _WINDOW.c.kind == "whole")
-    best = max(windows, key=lambda w: (w.valid, w.duration_s), default=None)
-    outside = RESUMED if len(windows) > 1 else str(Code.WINDOW_LOST)
-    inside = [
-        c for c in calls if best and c.sent >= best.start_s - attribution.TOLERANCE_S and c.last <= best.end_s + attribution.TOLERANCE_S
-    ]
-    shares, _ = _attribute([best] if best else [], inside, outside)
-    lost = {c.id: _Share(None, None, None, outside) for c in calls if c.id not in shares}
+    windows, calls, outside = _live(connection, cell_id)
+    shares, _ = share_out(windows, _within(windows, calls), outside)
+    lost = {c.id: Share(None, None, None, outside) for c in calls if c.id not in shares}
     return shares | lost, {c.run_id for c in calls}
 
 
-def _store_shares(connection: sa.Connection, shares: dict[int, _Share]) -> None:
+def _store_shares(connection: sa.Connection, shares: dict[int, Share]) -> None:
     statement = (
         sa.update(_SAMPLE)
         .where(_SAMPLE.c.id == sa.bindparam("row"))

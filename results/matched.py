@@ -27,9 +27,9 @@ def rows(db: Db, curves: Sequence[Curve], reported: Sequence[Row], budgets: Sequ
     `_high` (95 %, paired over problems). What is None has a code in `reasons`.
     """
     known: dict[tuple[Any, ...], Curve] = {}
-    for curve in curves:
-        if curve.result is not None and str(curve.cell["strategy"]).partition("(")[0] in ITSELF:
-            known[tuple(curve.cell[name] for name in PLACE)] = curve
+    for drawn in curves:
+        if drawn.result is not None and str(drawn.cell["strategy"]).partition("(")[0] in ITSELF:
+            known[tuple(drawn.cell[name] for name in PLACE)] = drawn
     found = []
     cells = frames.cells(db)
     ids = {(name, series): int(number) for name, series, number in zip(cells["cell"], cells["series"], cells["id"], strict=True)}

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from perpass.errors import UserError, unknown
-from results import budgets, labels, reading, report, schema, texts
+from results import budgets, labels, phases, reading, report, schema, texts
 from results.database import Db
 from results.database import reading as connected
 from results.frames import IDENTITIES
@@ -28,8 +28,8 @@ MOST_WINDOWS = 200
 
 
 def cell(db: Db, name: str, series: str | None = None, reported: report.Row | None = None) -> dict[str, Any]:
-    """A cell by its public name or the beginning of it (4 digits at least): identities, report row, runs with environment, windows,
-    attempts by outcome, and the command that runs it again.
+    """A cell by its public name or the beginning of it (4 digits at least): identities, report row, runs with environment, windows, joules
+    by role and phase (`results.phases`), attempts by outcome, and the command that runs it again.
 
     `series` None: main, or else the newest. `reported`: its row of the report, where that is at hand already. Raises UserError when there
     is none, or several begin so.
@@ -42,6 +42,7 @@ def cell(db: Db, name: str, series: str | None = None, reported: report.Row | No
         related = sa.and_(_WINDOW.c.run_id.in_(run_ids), sa.or_(_WINDOW.c.cell_id == row.id, _WINDOW.c.cell_id.is_(None)))
         windows = _windows(connection, related)
         examples = _examples(connection, row.id)
+        split = phases.of_cell(connection, row.id)
     rows = [reported] if reported else [r for r in report.rows(db, series=row.series) if r["cell"] == row.name]
     return {
         "cell": row.name,
@@ -54,6 +55,7 @@ def cell(db: Db, name: str, series: str | None = None, reported: report.Row | No
         "attempts": examples,
         "runs": runs,
         "windows": windows,
+        "phases": split,
         "command": command(runs[-1], row.series) if runs else None,
     }
 

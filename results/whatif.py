@@ -115,7 +115,9 @@ def both_ways(fitted_on: Sequence[Published], tested_on: Sequence[Published], ki
     """Constants of one table with their errors on another, in both directions. The tested rows are never fitted on."""
     constants = fit(fitted_on)
     ways = [kinds, kinds[::-1]]
-    return Fitted(fitted_on[0].row["task"], tested_on[0].row["task"], constants, {way: errors(pairs(tested_on, *way), constants) for way in ways})
+    return Fitted(
+        fitted_on[0].row["task"], tested_on[0].row["task"], constants, {way: errors(pairs(tested_on, *way), constants) for way in ways}
+    )
 
 
 # --- one row, one cell ------------------------------------------------------------------------------------------------------------------
@@ -161,7 +163,8 @@ def of_cell(
         quantization=settings.get("quantization"),
     )
     count = int(used["hardware"].get("count", 1))
-    here = {"seconds": row["latency_p50_s"], "device_s": used["device_s"], "energy_j": row["energy_j"]}
+    alone = row["mode"].startswith("live")  # a pooled cell's latency is other cells' load too
+    here = {"seconds": row["latency_p50_s"] if alone else None, "device_s": used["device_s"], "energy_j": row["energy_j"]}
     fitted = next(f for f in projection.shipped() if f.table == CELLS_TABLE)
     subject = f"cell {row['cell']}: {row['model']} · {row['strategy']} · {row['task']} on {row['hardware']}, {batch:g} sequences together"
     place = _place(str(used["hardware"]["name"]), count, work)
@@ -257,5 +260,3 @@ def _used(connection: sa.Connection, row: Mapping[str, Any]) -> Row:
         "output": sum(r.output for r in rows),
         "device_s": sum(known) / row["items"] if known and len(known) == len(seconds) and row["items"] else None,
     }
-
-

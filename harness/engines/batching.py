@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness.engines import sampler
 from harness.engines.forward import Forward, Look
-from harness.engines.jobs import Generation, Job, Scoring, now
+from harness.engines.jobs import Generation, Job, Scoring, looked, now
 from harness.types import Usage
 from perpass.errors import PerPassError
 
@@ -172,7 +172,7 @@ class Batcher:
             placed.append((self._place(job), job))
         self._forward.routers.use(new[0].inside.experts)
         for group in _similar(placed):
-            slots, look = np.array([slot for slot, _ in group]), _looked([job for _, job in group])
+            slots, look = np.array([slot for slot, _ in group]), looked([job for _, job in group])
             logits = self._forward.prefill(slots, [job.ids for _, job in group], look)
             self._count(prompt=sum(len(job.ids) for _, job in group), calls=len(group))
             self._table.length[slots] = [len(job.ids) for _, job in group]
@@ -236,7 +236,7 @@ class Batcher:
         size = len(self._rows)
         if size == 0:
             return
-        table, look = self._table, _looked(self._rows)
+        table, look = self._table, looked(self._rows)
         self._forward.routers.use(next(job.inside.experts for job in self._rows if job))
         logits = self._forward.decode(table.token[:size], table.length[:size], look)
         table.length[:size] += table.live[:size]
@@ -246,14 +246,14 @@ class Batcher:
         """Draw a token for each of rows `slots` (n,) from `logits` (n, vocabulary), and see who is finished by it."""
         table, jobs = self._table, [self._rows[slot] for slot in slots]
         confidence = any(job.observe.confidence for job in jobs if job)
-        looked = confidence or any(job.observe.logprobs for job in jobs if job)
+        seeing = confidence or any(job.observe.logprobs for job in jobs if job)
         changed = (look is not None and look.early) or (table.count[slots] < table.least[slots]).any()
-        raw = logits.clone() if looked and changed else logits
+        raw = logits.clone() if seeing and changed else logits
         self._hold_back_end(slots, logits)
         if look is not None:
             _see(look, jobs, logits)
         drawn = sampler.draw(logits, table.knobs(slots), sampler.uniforms(table.seed[slots], table.count[slots]))
-        seen = sampler.observed(raw, drawn, confidence) if looked else None
+        seen = sampler.observed(raw, drawn, confidence) if seeing else None
         tokens = drawn.tolist()
         table.token[slots] = tokens
         table.count[slots] += 1
@@ -375,18 +375,6 @@ def _similar(placed: Sequence[tuple[int, Generation]]) -> Iterator[list[tuple[in
         group.append((slot, job))
     if group:
         yield group
-
-
-def _looked(jobs: Sequence[Generation | None]) -> Look | None:
-    """What is to be seen of a pass over `jobs`, a row each; None where nobody asks."""
-    rows: dict[int, list[int]] = {}
-    hidden = False
-    for row, job in enumerate(jobs):
-        if job is not None:
-            hidden = hidden or job.trajectory is not None
-            if job.inside.dola is not None:
-                rows.setdefault(job.inside.dola, []).append(row)
-    return Look({layer: np.array(found) for layer, found in rows.items()}) if hidden or rows else None
 
 
 def _see(look: Look, jobs: Sequence[Generation | None], logits: Tensor) -> None:

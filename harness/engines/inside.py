@@ -50,6 +50,12 @@ def routed(config: Mapping[str, Any] | None) -> bool:
     return True
 
 
+def layers(config: Mapping[str, Any] | None) -> int:
+    """How many layers the model has; more than any where its config does not say."""
+    text = _text(config or {})
+    return int(text.get("num_hidden_layers") or text.get("n_layer") or 2**31)
+
+
 def no_such_experts(cell: Cell) -> str | None:
     """Why the model cannot run with `low` … `high` active experts, the strategy's parameters; None when it can, or when nobody knows it."""
     low, high, config = cell.strategy.params["low"], cell.strategy.params["high"], cell.policy.model.config

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from harness.engines.forward import Look
 from harness.engines.inside import NOTHING, Inside
 from harness.engines.rendering import StopFinder
 from harness.engines.signals import Trajectory
@@ -86,3 +89,15 @@ class Scoring(Job):
     count: int
     logprobs: list[float] = field(default_factory=list)
     greedy: bool = False
+
+
+def looked(jobs: Sequence[Generation | None]) -> Look | None:
+    """What is to be seen of a pass over `jobs`, a row each; None where nobody asks."""
+    rows: dict[int, list[int]] = {}
+    hidden = False
+    for row, job in enumerate(jobs):
+        if job is not None:
+            hidden = hidden or job.trajectory is not None
+            if job.inside.dola is not None:
+                rows.setdefault(job.inside.dola, []).append(row)
+    return Look({layer: np.array(found) for layer, found in rows.items()}) if hidden or rows else None

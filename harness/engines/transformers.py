@@ -156,6 +156,14 @@ class TransformersEngine:
             self._text = Renderer(self.model, load_tokenizer(self.model, self._trust))
         return self._text
 
+    def obstacle(self, sampling: Sampling) -> str | None:
+        """Why it cannot draw like this, in a sentence; None when it can. Asked before anything is loaded."""
+        try:
+            inside.asked(sampling, self.model.config, self._inside.get("early_exit_layer") or inside.layers(self.model.config))
+        except UserError as error:
+            return str(error)
+        return None
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, seed: int, observe: Observe = NOTHING, watch: Watch | None = None, every: int = 32
     ) -> Sample:

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from harness import prompts
 from harness.reference.batches import ROUND
 from harness.reference.solutions import SEPARATOR, Solution
 from harness.reference.tokenizer import END, OPEN, PAD, SPECIALS
+from tasks.boxed import ANSWER_FORMAT
 
 POOL = 4096  # rows sorted by length and cut into batches at a time
 NONE = -1  # no label, no target
@@ -20,7 +22,7 @@ NONE = -1  # no label, no target
 
 @dataclass(frozen=True)
 class Row:
-    """`ids`: the question as a user turn, then the steps as an open answer, each closed by the separator.
+    """`ids`: the question as the base model was asked it, then the steps as an open answer, each closed by the separator.
 
     verdicts  per token: 1 while the answer so far is the solver's, 0 after, NONE where nothing is asked. Behind the first wrong step only
               ends of steps are asked: what a wrong line contains has no truth of its own
@@ -36,7 +38,7 @@ class Row:
 
 def rows(tokenizer: Tokenizer, solutions: Sequence[Solution]) -> list[Row]:
     """The rows of `solutions`, in order."""
-    texts = [text for s in solutions for text in (s.question, *s.steps, *s.right)]
+    texts = [text for s in solutions for text in (turn(s.question), *s.steps, *s.right)]
     contents = iter(tokenizer.encode_batch(texts, add_special_tokens=False))
     (close,) = tokenizer.encode(SEPARATOR, add_special_tokens=False).ids
     return [
@@ -47,6 +49,11 @@ def rows(tokenizer: Tokenizer, solutions: Sequence[Solution]) -> list[Row]:
         )
         for solution in solutions
     ]
+
+
+def turn(question: str) -> str:
+    """The user turn: asked in words that it never met, the base model knows little of how an answer goes on."""
+    return prompts.step_by_step(question, ANSWER_FORMAT).turns[-1].content
 
 
 def _row(question: list[int], steps: list[list[int]], right: list[list[int]]) -> Row:

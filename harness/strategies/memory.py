@@ -65,7 +65,7 @@ def remember(ctx: Context, entries: Sequence[Entry], new: Sequence[str], most: i
 async def dynamic_cheatsheet(ctx: Context, size: Tokens = 512, order: Order = 0) -> Answer:
     """The cumulative variant: a cheat sheet above the question; then the model as curator rewrites it, in view of question and solution.
 
-    Ours: the wording; `size` tokens at most. A sheet that is cut off, or without tags, counts as far as it goes, an empty one not at all."""
+    Ours: the wording; `size` tokens at most. A sheet that is cut off or without tags counts as far as it goes, an empty one not at all."""
     sheet = ctx.memory.state or ""
     _, sample = await solved(ctx, SHEET, [sheet] if sheet else [])
     told = CURATE.format(sheet=sheet or "(empty)", question=ctx.problem.question, solution=without_thinking(sample.text).strip(), size=size)

@@ -85,7 +85,8 @@ def _charged(told: Mapping[str, Any]) -> None:
         {name: row[name] for name in LEDGER} | {"flop": None if any(row[p] is None for p in parts) else sum(row[p] for p in parts)}
         for row in told["ledger"]
     ]
-    st.dataframe(pd.DataFrame(lines, columns=[*LEDGER, "flop"]), hide_index=True)
+    short = {name: st.column_config.NumberColumn(name, format="%.4g") for name in ("energy_j", "device_s", "flop")}
+    st.dataframe(pd.DataFrame(lines, columns=[*LEDGER, "flop"]), hide_index=True, column_config=short)
     seconds = MISSING if told["latency_s"] is None else f"{told['latency_s']:.3f} s"
     joules = (
         explained(told["energy_code"] or "unsettled") if told["energy_j"] is None else f"{told['energy_j']:.4g} J ({told['energy_source']})"

@@ -62,7 +62,7 @@ def _attempts(cell_id: int) -> None:
     if attempts.empty:
         st.info("Nothing was run yet.")
         return
-    st.caption("A square is an attempt; a problem's trials stand below each other. Click one to read it.")
+    st.caption("Each mark is an attempt; a problem's trials stand below each other. Click one to read it.")
     event = st.plotly_chart(charts.grid(attempts), key="grid", on_select="rerun", selection_mode="points", config={"displayModeBar": False})
     chosen = [p for p in event["selection"]["points"] if p.get("customdata")]
     if chosen:

@@ -73,7 +73,7 @@ def _problems(problems: Any) -> None:
     only = links.switch("Only where they differ", "differ", True)
     shown = problems[problems["base"] != problems["head"]] if only else problems
     st.caption(f"{len(shown):,} of {len(problems):,} pairs of attempts. Click a row to read the attempt of the head.")
-    event = st.dataframe(shown, hide_index=True, key="pairs", on_select="rerun", selection_mode="single-row")
-    chosen = event["selection"]["rows"]
-    if chosen:
-        links.go("Attempt", attempt=int(shown["head attempt"].iloc[chosen[0]]))
+    event = st.dataframe(shown, hide_index=True, key="pairs", on_select="rerun", selection_mode=links.CLICKS)
+    chosen = links.clicked(event)
+    if chosen is not None:
+        links.go("Attempt", attempt=int(shown["head attempt"].iloc[chosen]))

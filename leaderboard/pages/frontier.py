@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -67,8 +68,13 @@ def _draw(rows: Sequence[Row], wanted: frontier.Wanted) -> None:
     if not frontier.drawable(rows, wanted):
         st.info("Nothing to draw: no complete cell has a value on both axes. The reasons are below.")
         return
+    for field in (wanted.x, wanted.y):
+        if all(math.isinf(row[field]) for row in frontier.drawable(rows, wanted)):
+            why = "each left a problem unsolved in all its trials" if "of_pass" in field else "none gave a correct answer"
+            st.info(f"Nothing to draw: {words.AXES[field]} is infinite for every cell, since {why}.")
+            return
     said = f"{words.AXES[wanted.y]} against {words.AXES[wanted.x]}, {sum(r['frontier'] for r in rows)} cells on the frontier"
-    chart = frontier.figure(rows, wanted)
+    chart = frontier.figure(rows, wanted, numbered=True)
     event = st.plotly_chart(chart, key="picture", on_select="rerun", selection_mode="points", config=frontier.CONFIG, alt=said)
     points = [p for p in event["selection"]["points"] if p.get("customdata")]
     if points:
@@ -80,11 +86,11 @@ def _draw(rows: Sequence[Row], wanted: frontier.Wanted) -> None:
 def _below(rows: Sequence[Row], every: Sequence[Row], wanted: frontier.Wanted) -> None:
     """Who is on the frontier, with links, and what is not drawn and why."""
     writer = words.Writer(every)
-    on = sorted((row for row in rows if row["frontier"]), key=lambda row: row[wanted.x])
+    on = frontier.on_it(rows, wanted)
     if on:
         st.markdown(f"**On the frontier** of {words.AXES[wanted.y]} and {words.AXES[wanted.x]}, the least first")
-        for row in on:
-            text = f"{writer.name(row)}: {writer.value(wanted.y, row)}, {writer.value(wanted.x, row)}"
+        for n, row in enumerate(on, start=1):
+            text = f"{n}. {writer.name(row)}: {writer.value(wanted.y, row)}, {writer.value(wanted.x, row)}"
             links.link("Cell", text, cell=f"{row['cell']}@{row['series']}")
     for code, absent in frontier.left_out(rows, wanted).items():
         names = listed([writer.name(row) for row in absent])

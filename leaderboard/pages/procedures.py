@@ -54,7 +54,7 @@ def _draw(own: Any, measure: str, key: str) -> None:
     draw = charts.lines if key == "steps" else charts.bars
     if key == "steps":
         series = {name: sorted(points, key=lambda p: int(p[key])) for name, points in series.items()}
-    st.plotly_chart(draw(series, key, KEYS[key], ticks), key="by_meta")
+    st.plotly_chart(draw(series, key, KEYS[key], ticks, measure), key="by_meta")
     absent = sorted(name for cell, name in who.items() if cell not in set(table["cell_id"]))
     without = f" Not drawn: {listed(absent)}; a strategy that votes writes no states of its own." if absent else ""
     st.caption(words.markdown(f"95 % intervals, resampled by problem.{without}"))

@@ -9,7 +9,6 @@ import streamlit as st
 from leaderboard import charts, data, links, picking, words
 from perpass.identity import content_hash
 from results import rest_text
-from results.wording import listed
 
 KIND = "rest"
 
@@ -81,4 +80,4 @@ def _by_position(found: Any) -> None:
     who = dict(zip(own["id"], own["who"], strict=True))
     series = {who[cell]: part.dropna(subset="accuracy").to_dict("records") for cell, part in table.groupby("cell_id")}
     st.plotly_chart(charts.lines(series, "position", f"position among {wanted} questions", list(range(1, wanted + 1))), key="by_position")
-    st.caption(words.markdown(f"The last question is the anchor. Lines: {listed(sorted(series), 10)}."))
+    st.caption("Every problem of the base task is once the last in a prompt; those that follow it in the task stand before it.")

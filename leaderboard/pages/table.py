@@ -40,11 +40,11 @@ def page() -> None:
         st.caption(words.markdown("Of all: " + ", ".join(f"{name} {rows[0][name]}" for name in alike)))
     if len(frame):
         event = st.dataframe(
-            frame, hide_index=True, key="cells", on_select="rerun", selection_mode="single-row", column_config=_columns(scales)
+            frame, hide_index=True, key="cells", on_select="rerun", selection_mode=links.CLICKS, column_config=_columns(scales)
         )
-        chosen = event["selection"]["rows"]
-        if chosen:
-            links.go("Cell", cell=f"{kept[chosen[0]]['cell']}@{series}")
+        chosen = links.clicked(event)
+        if chosen is not None:
+            links.go("Cell", cell=f"{kept[chosen]['cell']}@{series}")
     st.download_button("Download CSV", tables.render(kept, "csv") + "\n", f"{task}-{series}.csv", "text/csv", on_click="ignore")
     notes(kept)
 

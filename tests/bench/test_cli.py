@@ -267,15 +267,15 @@ def test_version_and_unexpected_errors(bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def test_ctrl_c_saves_the_state_and_exits_with_130(folder: Path) -> None:
-    (folder / "x.yaml").write_text(SMALL.replace("[scripted]", "[{kind: scripted, latency: [0.2, 0.2]}]").replace("limit: 3", "limit: 400"))
+    (folder / "x.yaml").write_text(SMALL.replace("[scripted]", "[tests.bench.broken:HeldEngine]").replace("limit: 3", "limit: 400"))
     command = [sys.executable, "-m", "bench.main", "run", "x.yaml"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.time() + 60
-    while time.time() < deadline and not _attempts(folder / "perpass.db"):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and running.poll() is None and not _attempts(folder / "perpass.db"):
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=300)
     assert running.returncode == 130, err
     assert "interrupted, state saved" in out and "Traceback" not in err
     assert _attempts(folder / "perpass.db") > 0

@@ -1,9 +1,14 @@
 """How much of the raw vLLM engine's speed is left through a run: `python tests/benchmarks/engine_utilisation.py [MODEL] [--pairs 4] …`.
 
-A run is `harness.runner.run` of one strategy on arithmetic into a fresh SQLite database: prompts rendered, samples pooled, answers judged,
-everything written, from the moment when it opens its engine until all is in the database. The raw engine gets the same token ids,
-parameters and seeds, all at once, straight into vLLM, and returns texts. Both use the same engine, in alternation, its prefix cache emptied
-before each. Loading the model, creating the database, and a first pass of each kind, which warms up, are in neither.
+A run is what `bench run` does, `harness.runner.run` with plain lines of progress, of one strategy on arithmetic into a fresh SQLite
+database: prompts rendered, samples pooled, answers judged, everything written, from the moment when it opens its engine until all is in the
+database. The raw engine gets the same token ids, parameters and seeds, all at once, straight into vLLM, and returns texts. Both use the
+same engine, in alternation, its prefix cache emptied before each. Loading the model, creating the database, and a first pass of each kind, which
+warms up, are in neither. Beside each pair stands the CPU time that this process (harness, and vLLM's own front end) took for a request,
+which a busy machine changes less than it changes speeds.
+
+`--random 12x768` takes, in the place of MODEL, a Llama of 12 layers and width 768 with random weights and the tokenizer of `perpass/mini`:
+of a size that people run, but its answers are noise. They end at `--max-tokens`, hardly ever before.
 """
 
 from __future__ import annotations
@@ -11,7 +16,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import io
+import json
 import pstats
+import shutil
 import statistics
 import tempfile
 import time
@@ -25,6 +33,7 @@ from vllm.inputs import tokens_input
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 import tasks
+from bench.progress import Lines
 from energy import hardware
 from harness import models
 from harness.cell import Cell, Deployment
@@ -45,11 +54,11 @@ class Lasting(VLLMEngine):
     """Stays open when a run closes it, and remembers what it was asked."""
 
     asked: list[Asked] | None = None
-    begun = 0.0  # when the clock started, in seconds of perf_counter
+    begun = 0.0, 0.0  # when the clocks started, in seconds: of perf_counter, and of this process's CPU time
 
     async def open(self) -> None:
         await super().open()
-        self.begun = time.perf_counter()
+        self.begun = clocks()
 
     async def close(self) -> None:
         pass
@@ -88,14 +97,14 @@ async def raw(core: Core, asked: list[Asked]) -> int:
     return await core._call(everything())
 
 
-async def through_a_run(engine: VLLMEngine, given: argparse.Namespace, folder: Path) -> int:
+async def through_a_run(engine: Lasting, given: argparse.Namespace, folder: Path) -> int:
     """Output tokens of a run of everything."""
     sampling = Sampling(max_tokens=given.max_tokens, min_tokens=given.min_tokens)
     strategy = strategies.get(given.strategy).bind({}, sampling, {})
     task = tasks.load({"kind": "arithmetic", "size": given.problems})
     cell = Cell(Deployment(engine, hardware.detect("gpu" if engine.device == "cuda" else "cpu")), strategy, task, trials=given.trials)
     database = open_database(f"sqlite:///{folder / f'{time.monotonic_ns()}.db'}", create=True)
-    options = Options(in_flight=given.in_flight)
+    options = Options(in_flight=given.in_flight, progress=Lines(io.StringIO()))
     try:
         summary = await run([cell], Store(database), name="utilisation", text="", argv=[], options=options)
     finally:
@@ -104,12 +113,36 @@ async def through_a_run(engine: VLLMEngine, given: argparse.Namespace, folder: P
     return summary.state.output_tokens
 
 
-async def timed(work: Any, engine: VLLMEngine) -> float:
-    """Output tokens per second of `work`."""
+def clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+async def timed(work: Any, engine: Lasting) -> tuple[float, float]:
+    """Output tokens per second of `work`, and this process's CPU seconds."""
     await engine._opened()._call(engine._opened()._llm.reset_prefix_cache())
-    engine.begun = time.perf_counter()
+    engine.begun = clocks()
     tokens = await work
-    return float(tokens / (time.perf_counter() - engine.begun))
+    (at, cpu), (begun, cpu_begun) = clocks(), engine.begun
+    return float(tokens / (at - begun)), cpu - cpu_begun
+
+
+def random_llama(shape: str, folder: Path) -> Path:
+    """A Llama of LAYERSxHIDDEN with random weights, and the tokenizer and settings of `perpass/mini`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    mini = Path(str(models.resolve("perpass/mini").path))
+    layers, hidden = (int(number) for number in shape.split("x"))
+    wide = {"hidden_size": hidden, "intermediate_size": hidden * 8 // 3 // 64 * 64, "num_hidden_layers": layers}
+    heads = {"head_dim": 64, "num_attention_heads": hidden // 64, "num_key_value_heads": hidden // 64, "initializer_range": 0.02}
+    config = json.loads((mini / "config.json").read_text()) | wide | heads
+    torch.manual_seed(0)
+    made = LlamaForCausalLM(LlamaConfig(**config))
+    made.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(mini / name, folder / name)
+    print(f"random weights: {layers} layers × {hidden}, {sum(p.numel() for p in made.parameters()) / 1e6:.0f} M parameters", flush=True)
+    return folder
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float]:
@@ -120,39 +153,47 @@ def interval(ratios: Sequence[float]) -> tuple[float, float]:
 
 
 async def measure(given: argparse.Namespace) -> None:
-    engine = Lasting(models.resolve(given.model), max_num_seqs=given.max_num_seqs)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = str(random_llama(given.random, folder / f"random-{given.random}")) if given.random else given.model
+        await compared(Lasting(models.resolve(model), max_num_seqs=given.max_num_seqs), given, folder)
+
+
+async def compared(engine: Lasting, given: argparse.Namespace, folder: Path) -> None:
     await engine.open()
     try:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            engine.record()
-            await timed(through_a_run(engine, given, folder), engine)
-            asked = list(engine.asked or ())
-            engine.play()
-            await timed(raw(engine._opened(), asked), engine)
-            ratios = []
-            for pair in range(given.pairs):
-                speeds: dict[str, float] = {}
-                for kind in ("raw", "run") if pair % 2 else ("run", "raw"):
-                    work = raw(engine._opened(), asked) if kind == "raw" else through_a_run(engine, given, folder)
-                    speeds[kind] = await timed(work, engine)
-                ratios.append(speeds["run"] / speeds["raw"])
-                print(
-                    f"pair {pair}: run {speeds['run']:7.0f}, raw {speeds['raw']:7.0f} output tokens/s, ratio {ratios[-1]:.3f}", flush=True
-                )
-            low, high = interval(ratios)
+        engine.record()
+        await timed(through_a_run(engine, given, folder), engine)
+        asked = list(engine.asked or ())
+        engine.play()
+        await timed(raw(engine._opened(), asked), engine)
+        ratios = []
+        for pair in range(given.pairs):
+            speeds: dict[str, float] = {}
+            cpu: dict[str, float] = {}
+            for kind in ("raw", "run") if pair % 2 else ("run", "raw"):
+                work = raw(engine._opened(), asked) if kind == "raw" else through_a_run(engine, given, folder)
+                speeds[kind], cpu[kind] = await timed(work, engine)
+            ratios.append(speeds["run"] / speeds["raw"])
+            spent = ", ".join(f"{kind} {1e3 * cpu[kind] / len(asked):.2f}" for kind in ("run", "raw"))
             print(
-                f"{len(asked)} requests, in flight {given.in_flight or engine.in_flight}: ratio {statistics.median(ratios):.3f}"
-                f" (median of {given.pairs} pairs;"
-                f" mean {float(np.exp(np.mean(np.log(ratios)))):.3f}, 95 % interval {low:.3f}–{high:.3f})"
+                f"pair {pair}: run {speeds['run']:7.0f}, raw {speeds['raw']:7.0f} output tokens/s, ratio {ratios[-1]:.3f}"
+                f"; ms of CPU per request: {spent}",
+                flush=True,
             )
-            if given.profile:
-                await profiled(engine, given, folder)
+        low, high = interval(ratios)
+        print(
+            f"{len(asked)} requests, in flight {given.in_flight or engine.in_flight}: ratio {statistics.median(ratios):.3f}"
+            f" (median of {given.pairs} pairs;"
+            f" mean {float(np.exp(np.mean(np.log(ratios)))):.3f}, 95 % interval {low:.3f}–{high:.3f})"
+        )
+        if given.profile:
+            await profiled(engine, given, folder)
     finally:
         await engine.end()
 
 
-async def profiled(engine: VLLMEngine, given: argparse.Namespace, folder: Path) -> None:
+async def profiled(engine: Lasting, given: argparse.Namespace, folder: Path) -> None:
     """Where the thread of a run's event loop spends its CPU time."""
     with cProfile.Profile(time.thread_time) as profile:
         await through_a_run(engine, given, folder)
@@ -162,6 +203,7 @@ async def profiled(engine: VLLMEngine, given: argparse.Namespace, folder: Path) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="perpass/nano")
+    parser.add_argument("--random", metavar="LAYERSxHIDDEN", help="a Llama of this shape with random weights, in the place of MODEL")
     parser.add_argument("--strategy", default="cot")
     parser.add_argument("--problems", type=int, default=600)
     parser.add_argument("--trials", type=int, default=2)

@@ -7,7 +7,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy.attribution import Call, attribute
@@ -135,6 +135,7 @@ def runs(draw):
     return windows, calls
 
 
+@settings(max_examples=1000)
 @given(runs())
 def test_what_is_attributed_adds_up_to_the_windows(run):
     windows, calls = run

@@ -44,7 +44,9 @@ def test_more_bandwidth_or_a_higher_peak_never_takes_longer_and_power_stays_belo
 
 def test_a_step_by_hand() -> None:
     """10 GB at 1 TB/s take 10 ms, 1 TFLOP at 1 PFLOP/s 1 ms; overheads 10 layers · 100 µs and 4 sequences · 250 µs."""
-    one = projection.Work(weights=8e9, experts=1e9, cache=1e9, flop=0.5e12, expert_flop=0.5e12, layers=10, batch=4, rate="bf16", resident=9e9)
+    one = projection.Work(
+        weights=8e9, experts=1e9, cache=1e9, flop=0.5e12, expert_flop=0.5e12, layers=10, batch=4, rate="bf16", resident=9e9
+    )
     there = Place("here", 1, peak=1e15, bandwidth=1e12, tdp_w=1000, memory=None)
     ones = Constants(1, 1, 1, 1, 1, layer_us=100, parallel_us=50, sequence_us=250, static=0.1, busy=0.5, arithmetic=0.26)
     made = step(one, there, ones)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def choose(page: Any, label: str, option: str) -> None:
     """Write into a select box and take what it offers. A page that is still drawing closes the list again: then once more."""
     page.locator(".js-plotly-plot").first.wait_for()
     offered = page.get_by_role("option", name=option, exact=True)
-    for _ in range(20):
+    for _ in range(60):
         box = page.get_by_role("combobox", name=label)
         box.click()
         box.fill(option[:-1])  # what is written in full already is no change, and offers nothing
@@ -59,7 +60,7 @@ def choose(page: Any, label: str, option: str) -> None:
 
 def names_on_frontier(page: Any, known: list[str]) -> set[str]:
     lines = [line for text in page.locator("[data-testid=stPageLink]").all_inner_texts() for line in text.splitlines()]
-    return {name for name in known if any(line.startswith(f"{name}:") for line in lines)}
+    return {name for name in known if any(re.match(rf"\d+\. {re.escape(name)}:", line) for line in lines)}
 
 
 def test_a_link_restores_axes_and_the_frontier_is_the_reports(board: Board) -> None:

@@ -125,8 +125,8 @@ def test_a_live_cell_is_projected_per_item_and_nothing_is_stored(tmp_path: Path)
     config = projection.published_config(LLAMA["name"])
     assert config is not None
     work = projection.work(config, batch=8, prompt=100, output=20, dtype="bfloat16")
-    places = [projection.place(p, 1, "bf16") for p in (declared("H100").profile, declared("B200").profile) if p]
-    ratio = projection.ratio(work, *places, next(f for f in projection.shipped() if f.table == whatif.CELLS_TABLE).constants)
+    here, there = (projection.place(p, 1, "bf16") for p in (declared("H100").profile, declared("B200").profile) if p)
+    ratio = projection.ratio(work, here, there, next(f for f in projection.shipped() if f.table == whatif.CELLS_TABLE).constants)
     assert told["modelled"]["energy_j"] == pytest.approx(30 * ratio.joules)
     assert told["modelled"]["device_s"] == pytest.approx(2 * ratio.seconds)
     assert world.engine.raw_connection().driver_connection.total_changes == before  # type: ignore[union-attr]

@@ -352,5 +352,7 @@ class Server:
             error = {"message": f"the engine died (key {self.key})", "type": "InternalServerError", "code": 500}
             await response.write(b"data: " + json.dumps({"error": error}).encode() + b"\n\ndata: [DONE]\n\n")
         elif fault == "stall":
-            await asyncio.sleep(self.stall_s)
+            until = self._loop.time() + self.stall_s
+            while self._loop.time() < until and request.transport is not None and not request.transport.is_closing():
+                await asyncio.sleep(0.05)
         return response  # "no end": a clean close in the middle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,14 @@ def test_numbers_of_experts_mixed_in_a_crowd(tmp_path: Path, architecture: str) 
 
     async def work() -> list[Sample]:
         calls = [engine.generate(p, GREEDY.but(extra={"experts": k} if k else {}), 0) for p, k in zip(asked, wanted, strict=True)]
-        scoring = engine.logprob(asked[0], "so")  # runs with the engine's own number, in the midst of them
-        made, scored = await asyncio.gather(asyncio.gather(*calls), scoring)
-        assert scored.logprobs == pytest.approx((await engine.logprob(asked[0], "so")).logprobs, abs=1e-4)
-        return list(made)
+        work = asyncio.ensure_future(asyncio.gather(*calls))
+        between = []
+        while not work.done():  # runs with the engine's own number, in the midst of them
+            between.append((await engine.logprob(asked[0], "so")).logprobs)
+        assert len(between) > 3
+        for logprobs in between:
+            assert logprobs == pytest.approx((await engine.logprob(asked[0], "so")).logprobs, abs=1e-4)
+        return list(await work)
 
     plain, made = {k: library(folder, num_experts_per_tok=k) for k in range(1, 5)}, run(work())
     for prompt, k, sample in zip(asked, wanted, made, strict=True):
@@ -258,9 +263,11 @@ def test_the_temperature_follows_the_entropy(engine: TransformersEngine) -> None
     ],
 )
 def test_refused_by_one_sentence(engine: TransformersEngine, extra: dict[str, Any], sentence: str) -> None:
+    heat = extra.pop("temperature", 1.0)
     with pytest.raises(UserError, match=sentence):
-        heat = extra.pop("temperature", 1.0)
         run(engine.generate(Prompt.chat("x"), SAMPLING.but(extra=extra, temperature=heat), 0))
+    assert re.search(sentence, engine.obstacle(SAMPLING.but(extra=extra, temperature=heat)) or "")  # the plan says so already
+    assert engine.obstacle(SAMPLING.but(extra={"dola": 3, "entropy": 0.1})) is None
 
 
 def test_settings_are_refused_before_anything_is_loaded(folder: Path) -> None:

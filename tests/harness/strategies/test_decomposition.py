@@ -173,7 +173,7 @@ def test_who_tells_true_from_false_is_not_asked_for_numbers() -> None:
 
 
 def test_a_graph_of_thoughts_aggregates_the_best_and_never_loses_one() -> None:
-    made = iter(f"{name} \\boxed{{{i}}}" for i, name in enumerate(("a", "b", "c", "both", "worse", "worst", "bad")))
+    made = iter(f"{name} \\boxed{{{i}}}" for i, name in enumerate(("a", "b", "c", "both", "worse", "worst", "bad"), 1))
     worth = {"a": 0.1, "b": 0.8, "c": 0.7, "both": 0.9}
 
     def yes(text: str) -> float:

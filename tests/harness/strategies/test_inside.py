@@ -1,4 +1,4 @@
-"""Strategies that look inside the model: who is chosen by which signal; how samples are spread over numbers of experts, and what they cost."""
+"""Strategies that look inside the model: who is chosen by which signal; how samples are spread over numbers of experts, at what cost."""
 
 from __future__ import annotations
 
