@@ -23,7 +23,7 @@ test: check
 # The vllm engine in process, and the openai engine against a vLLM server.
 test-vllm: $(VLLM)/.test
 	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 PERPASS_REQUIRE_VLLM=1 $(VLLM)/bin/python -m pytest \
-		tests/harness/engines/test_vllm.py tests/harness/engines/test_conformance.py
+		tests/harness/engines/test_vllm.py tests/harness/engines/test_conformance.py tests/harness/rewards/test_vllm.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -159,7 +159,7 @@ def _call(cell: Cell, made: Made, rate: Rate | None, book: PriceBook) -> Take:
     if rate is not None:
         prompt, output = _around(rate.prompt), _around(rate.output)
     else:
-        asked = len(as_text(made.prompt))
+        asked = len(as_text(made.prompt)) + (len(made.sample.text) if made.kind == "reward" else 0)  # a reward reads the steps too
         prompt = Range(asked / 6, asked * 1.25 + 32)  # from long tokens to one per character and a wordy template
         output = _length(cell, made)
     seconds = _around(rate.seconds) if rate and rate.seconds is not None else None

@@ -1,4 +1,4 @@
-"""Reward models on vLLM, as pooling: those whose verdicts are labels and whose architecture vLLM has (Qwen2.5-Math-PRM).
+"""Reward models on vLLM, as pooling: those whose verdicts are labels at marks (Qwen2.5-Math-PRM, perpass/prm).
 
 Where verdicts are a choice between two tokens (RLHFlow, Math-Shepherd), vLLM 0.32 would have to pool the logits of a causal model, which
 none of its conversions does (`convert` is none, embed or classify); the reward `transformers` runs those.

@@ -99,6 +99,40 @@ def test_cell_and_attempt_show_what_is_stored_as_text(board: Board) -> None:
     assert page.title() != "owned" and page.locator("b", has_text="bold").count() == 0 and page.locator(".katex").count() == 0
 
 
+def test_a_click_anywhere_in_a_row_opens_its_cell(board: Board) -> None:
+    page = board.open("table?task=sums", "Click a row")
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    place = page.locator("[data-testid=stDataFrame]").first.bounding_box()
+    page.mouse.click(place["x"] + 150, place["y"] + 50)  # below the heads, right of the box
+    page.wait_for_url("**/cell?*")
+    first = next(row for row in report.rows(board.db) if row["task"] == "sums")
+    page.get_by_text(f"cell {first['cell']} · series main", exact=False).first.wait_for()
+
+
+def test_a_browser_asks_for_the_program_of_charts_before_it_knows_of_one(board: Board) -> None:
+    name = "r.name.split('/').pop().split('.')[0]"
+    asked = f"() => Object.fromEntries(performance.getEntriesByType('resource').map((r) => [{name}, r.startTime]))"
+    page = board.open("?task=sums", "On the frontier")
+    page.locator(".js-plotly-plot .point").first.wait_for()
+    times = page.evaluate(asked)
+    assert times["PlotlyChart"] < times["host-config"]  # which is asked for before the app is
+    page = board.open("table?task=sums", "Click a row")
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    assert "PlotlyChart" not in page.evaluate(asked)
+
+
+def test_the_frontiers_numbers_are_those_of_its_list(board: Board) -> None:
+    page = board.open("?task=sums", "On the frontier")
+    page.locator(".js-plotly-plot .textpoint").first.wait_for()
+    drawn = page.evaluate("() => document.querySelector('.js-plotly-plot').data.flatMap((t) => (t.text || []).map((n, i) => [n, t.x[i]]))")
+    rows = [row for row in board.rows("accuracy", "flop").values() if row["frontier"]]
+    assert len(drawn) == len(rows)
+    lines = [line for text in page.locator("[data-testid=stPageLink]").all_inner_texts() for line in text.splitlines()]
+    for n, row in enumerate(sorted(rows, key=lambda row: row["flop"]), start=1):
+        assert any(line.startswith(f"{n}. {row['strategy']}:") for line in lines)
+    assert [n for n, _ in sorted(drawn, key=lambda own: own[1])] == [str(n) for n in range(1, len(rows) + 1)]
+
+
 def test_the_static_board_opens_from_a_disk_with_the_reports_numbers(board: Board, tmp_path: Path) -> None:
     rows = report.rows(board.db)
     assert site.write(board.db, tmp_path / "site") == len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from harness.rewards.transformers import TransformersReward
 from harness.rewards.vllm import VLLMReward
-from harness.types import Reward, StepScores, Usage
+from harness.types import Model, Reward, StepScores, Usage
 from perpass.errors import PerPassError, UserError
 from tests.harness.engines.test_conformance import vllm_or_skip
 from tests.harness.rewards import built
@@ -27,12 +28,15 @@ async def scored(reward: Any) -> tuple[list[StepScores], Usage]:
         await reward.close()
 
 
-def test_the_scores_are_those_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("build", "name"), [(built.qwen, "qwen2.5-math-prm"), (built.lines, "perpass")])
+def test_the_scores_are_those_of_transformers(
+    build: Callable[[Path], Model], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vllm_or_skip()
     monkeypatch.setattr(built, "SMALL", {**built.SMALL, **WIDE})
-    model = built.qwen(tmp_path / "model")
-    plain, used = asyncio.run(scored(TransformersReward(model, device="cpu")))
-    found, counted = asyncio.run(scored(VLLMReward(model)))
+    model = build(tmp_path / "model")
+    plain, used = asyncio.run(scored(TransformersReward(model, format=name, device="cpu")))
+    found, counted = asyncio.run(scored(VLLMReward(model, format=name)))
     for a, b in zip(plain, found, strict=True):
         assert a.scores == pytest.approx(b.scores, abs=1e-5) and a.usage == b.usage
     assert found[-1].scores == (None,) and counted == used
