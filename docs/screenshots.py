@@ -69,6 +69,7 @@ def pages(database: str) -> dict[str, dict[str, object]]:
         "cell": {"cell": names[1]},
         "attempt": {"attempt": int((wrong if len(wrong) else attempts["attempt"]).iloc[0])},
         "compare": {"task": task, "base": names[0], "head": names[1]},
+        "curves": {"task": task},
         "stress": {},
         "procedures": {"measure": "PA"},
     }

@@ -75,8 +75,9 @@ def resolve(spec: str | Mapping[str, Any], *, trust_remote_code: bool = False, d
 
 
 def gives_rewards(model: Model) -> bool:
-    """Whether the weights judge texts and write none, by the architecture that they name."""
-    return any(name.endswith(JUDGING) for name in (model.config or {}).get("architectures") or ())
+    """Whether the weights are made to judge texts, not to write them, by their config.json."""
+    config = model.config or {}
+    return "reward" in config or any(name.endswith(JUDGING) for name in config.get("architectures") or ())
 
 
 def need_writer(model: Model) -> None:

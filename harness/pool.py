@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.types import Observe, Origin, Sample, Timing, Usage
 from perpass.errors import PerPassError
@@ -100,8 +100,8 @@ class Pools:
 
     async def cancel(self) -> None:
         """Stop what is being made; nobody waits for it any more."""
-        reading = [self._reader] if self._reader else []
-        unfinished = [task for task in (*self._made.values(), *reading, *self._loaded.values()) if not task.done()]
+        every: list[asyncio.Future[Any]] = [*self._made.values(), *([self._reader] if self._reader else []), *self._loaded.values()]
+        unfinished = [task for task in every if not task.done()]
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)

@@ -10,7 +10,7 @@ import streamlit as st
 from leaderboard import words
 
 PAGES: dict[str, Any] = {}
-"""The app's pages by title, for links from one to another; filled by `leaderboard.app`."""
+"""The app's pages by title, for links from one to another; filled by `leaderboard.app.script`."""
 
 SHARED = ("series", "task")
 CLICKS = ("single-row", "single-cell")

@@ -17,7 +17,7 @@ from typing import Any
 
 from perpass.errors import PerPassError
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("app") / "script.py"
 PORTS = range(8501, 8601)
 SETTINGS = {
     "server.fileWatcherType": "none",

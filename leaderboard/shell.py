@@ -24,13 +24,13 @@ PARTS = (CHART, "Html", "PageLink", "Selectbox", "Multiselect", "Checkbox", "Tex
 WITHOUT_CHART = ("table", "attempt", "compare")
 KEPT = "public, immutable, max-age=31536000"  # as Streamlit says: a file's name changes with its content
 EARLY = """<script type="module">
-// Charts' program begins when the app's script runs on the server, so that it is ready when the numbers are.
+// Charts' program begins when the server has been asked for the page, and takes as long as its answer.
 const watch = new MutationObserver(() => {
-  if (!document.querySelector('[data-test-script-state=running]')) return;
+  if (!document.querySelector('[data-test-connection-state=CONNECTED]')) return;
   watch.disconnect();
   import('./%s');
 });
-watch.observe(document, {subtree: true, attributes: true, attributeFilter: ['data-test-script-state']});
+watch.observe(document, {subtree: true, attributes: true, attributeFilter: ['data-test-connection-state']});
 </script>
 """
 

@@ -43,7 +43,7 @@ def canonical_json(value: Any) -> str:
 
     Every call of an engine is hashed several times, so common types take one pass without the objects in between.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind is str:
         return encode_basestring_ascii(value)
     if kind is int or (kind is float and isfinite(value)):

@@ -39,8 +39,8 @@ def insert(connection: sa.Connection, table: Any, rows: Sequence[Mapping[str, An
     if not rows:
         return
     sql, names, writers = _statement(connection.dialect, table, tuple(rows[0]), new)
-    positional = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    plain = [[*positional(row)] for row in rows]
+    in_order = itemgetter(*names)  # every table has several columns
+    plain = [[*in_order(row)] for row in rows]
     for place, write in writers:
         for values in plain:
             values[place] = write(values[place])
@@ -54,8 +54,8 @@ def _statement(
     dialect: sa.Dialect, table: Any, columns: tuple[str, ...], new: bool
 ) -> tuple[str, tuple[str, ...], tuple[tuple[int, Callable[[Any], Any]], ...]]:
     """The SQL, the order of its columns, and for those that are not written as they are: their place and how."""
-    compiled = (_on_new(dialect.name, table) if new else sa.insert(table)).compile(dialect=dialect, column_keys=list(columns))
-    names = tuple(compiled.positiontup) if dialect.positional else columns
+    compiled: Any = (_on_new(dialect.name, table) if new else sa.insert(table)).compile(dialect=dialect, column_keys=list(columns))
+    names = tuple(compiled.positiontup or columns)
     assert set(names) == set(columns), f"{table.name} has defaults that SQLAlchemy would fill in: {set(names) ^ set(columns)}"
     found = ((place, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for place, name in enumerate(names))
     return str(compiled), names, tuple((place, write) for place, write in found if write is not None)

@@ -10,10 +10,12 @@ import itertools
 import multiprocessing
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError, VLLMError
@@ -33,6 +35,40 @@ SELDOM = 2**31 - 1  # tokens between two outputs of a request that nobody watche
 ENDING_S = 20.0  # longest wait for calls, then for vLLM's processes, to end by themselves
 
 
+class Post:
+    """Functions for a loop to call, sent from any thread. It is woken once for all that are sent before it wakes, since to wake it costs
+    many times what a message does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self._loop, self._sent, self._woken = loop, deque[tuple[Callable[..., None], tuple[Any, ...]]](), False
+
+    def send(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Nothing happens where the loop is closed: then nobody waits any more."""
+        self._sent.append((function, arguments))
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._woken = False  # before anything is taken: what is sent from now on wakes it again, or is taken still
+        while self._sent:
+            function, arguments = self._sent.popleft()
+            function(*arguments)
+
+
+def _answer(waiting: asyncio.Future[T], task: asyncio.Task[T]) -> None:
+    """Tell the caller, on its loop, how the task ended."""
+    if waiting.done():  # it was cancelled; nobody wants to hear of it
+        task.cancelled() or task.exception()
+    elif task.cancelled():
+        waiting.cancel()
+    elif error := task.exception():
+        waiting.set_exception(error)
+    else:
+        waiting.set_result(task.result())
+
+
 class Core:
     """A running vLLM, made from arguments of AsyncEngineArgs in an environment with `environment` added (None removes a variable).
 
@@ -48,8 +84,11 @@ class Core:
         self._lock = threading.Lock()
         self._closed = False  # no calls are taken
         self._calls: set[asyncio.Task[Any]] = set()
+        self._under_way: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}  # tasks of this loop by the future that their caller waits for
+        self._callers: WeakKeyDictionary[asyncio.AbstractEventLoop, Post] = WeakKeyDictionary()
         self._started: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
+        self._post = Post(self._loop)
         self._stop = asyncio.Event()
         self._llm: Any = None
         self._died = ""
@@ -94,12 +133,33 @@ class Core:
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on vLLM's loop. Cancelling the caller cancels it."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[T] = loop.create_future()
         with self._lock:
             if self._closed:
                 work.close()
                 raise PerPassError("the engine is closed")
-            future = asyncio.run_coroutine_threadsafe(self._guarded(work), self._loop)
-        return await asyncio.wrap_future(future)
+            if loop not in self._callers:
+                self._callers[loop] = Post(loop)
+            self._post.send(self._begin, work, waiting, self._callers[loop])
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            self._post.send(self._cancel, waiting)
+            raise
+
+    def _begin(self, work: Coroutine[Any, Any, T], waiting: asyncio.Future[T], caller: Post) -> None:
+        self._under_way[waiting] = task = self._loop.create_task(self._guarded(work))
+
+        def ended(task: asyncio.Task[T]) -> None:
+            del self._under_way[waiting]
+            caller.send(_answer, waiting, task)
+
+        task.add_done_callback(ended)
+
+    def _cancel(self, waiting: asyncio.Future[Any]) -> None:
+        if task := self._under_way.get(waiting):
+            task.cancel()
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         """Every way in which a call of ours ends badly, in our words."""

@@ -9,7 +9,7 @@ HEAD = """---
 license: apache-2.0
 language: en
 library_name: transformers
-pipeline_tag: token-classification
+pipeline_tag: text-generation
 ---
 
 # perpass/prm
@@ -19,36 +19,38 @@ models write, word problems and ten procedures of ProcBench, so that every rewar
 
 | | |
 | --- | --- |
-| architecture | LlamaForTokenClassification with one label, stored in float16 |
+| architecture | LlamaForCausalLM, tied embeddings, stored in float16 |
 | parameters | {parameters:,} |
 | shape | {layers} layers, hidden {hidden}, {heads} heads of width {head_width}, MLP {intermediate} |
 | context | {context} positions (RoPE); trained on at most {longest} tokens |
 | licence | Apache-2.0 (weights and training data, both made by this repository) |
 
-## Input
+## Input and verdict
 
-`<|user|>question<|end|><|assistant|>`, then every step followed by a line end. A step is a line, as the reference models write
-them. The sigmoid of the score at a step's line end is the verdict on everything up to there; what comes later cannot change it. The step
-itself and its line end are tokenised apart from what is around them.
+The user turn is the question with "Please reason step by step. Put your final answer within \\boxed{{}}.", the open answer the steps, each
+followed by a line end and tokenised apart. A step is a line, as the reference models write them. The verdict on a step is
+sigmoid({scale:.2f} × m + {shift:.2f}), where m is the log-probability of the least likely token up to the step's end; an end counts as the
+line end or the end of the answer. So what comes later cannot change a verdict, and no verdict is above an earlier one.
 
 ## Training
 
 | | |
 | --- | --- |
 | command | `{command}` |
-| begins with | the weights of `perpass/{base}`: its next-token knowledge is what a verdict is made from |
+| begins with | the weights of `perpass/{base}`, which know how the solver goes on |
 | data | {solutions:,} solutions sampled from {policies}; a third each at {samplings}; \
 {stories:.0%} word problems of 1 to 6 operations, the rest procedures of 2 to 8 steps |
 | labels | by the solver: a step is right while it and all before it are the solver's lines. \
 {right_solutions:.0%} of the solutions and {right_verdicts:.0%} of the {verdicts:,} steps are right |
-| losses | cross-entropy of the verdict at ends of steps, half as much on tokens within steps, half as much on the solver's next token |
+| losses | cross-entropy of the solver's next token behind everything that is right so far, the place of the first error included; and, \
+less, of verdicts at ends of steps |
 | seed | {seed} |
-| steps | {steps:,} of about 4,096 tokens, {epochs} epochs, {tokens:,} tokens |
+| steps | {steps:,} of about 4,096 tokens, {epochs} epoch(s), {tokens:,} tokens |
 | optimiser | AdamW, peak learning rate {learning_rate}, warm-up then cosine |
 | wall time | {minutes:.1f} minutes in {parts} part(s), {threads} thread(s) of a machine shared with other work |
 | hardware | {hardware} |
 | software | {software} |
-| loss | {losses[0]:.4f} at ends of steps, {losses[1]:.4f} within, {losses[2]:.4f} next token: nats, mean of the last 200 steps |
+| loss | {losses[0]:.4f} next token, {losses[1]:.4f} verdicts: nats, mean of the last 200 steps |
 
 Its {questions:,} training questions come from the training side of the split that the reference models' cards describe; none is among the
 {test_questions:,} test questions.

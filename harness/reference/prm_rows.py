@@ -1,4 +1,4 @@
-"""Solutions as rows of tokens with what `perpass/prm` has to say about each of them."""
+"""Solutions as rows of tokens with what `perpass/prm` learns from each of them."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from harness import prompts
 from harness.reference.batches import ROUND
 from harness.reference.solutions import SEPARATOR, Solution
 from harness.reference.tokenizer import END, OPEN, PAD, SPECIALS
-from tasks.boxed import ANSWER_FORMAT
+from harness.rewards.formats import formats
 
 POOL = 4096  # rows sorted by length and cut into batches at a time
-NONE = -1  # no label, no target
+NONE = -1  # no verdict, no target
 
 
 @dataclass(frozen=True)
 class Row:
-    """`ids`: the question as the base model was asked it, then the steps as an open answer, each closed by the separator.
+    """`ids`: the question as a user turn, then the steps as an open answer, each closed by the separator.
 
-    verdicts  per token: 1 while the answer so far is the solver's, 0 after, NONE where nothing is asked. Behind the first wrong step only
-              ends of steps are asked: what a wrong line contains has no truth of its own
-    ends      per token: it closes a step
+    begin     where the answer begins
+    verdicts  per token: at the end of a step 1 while the answer so far is the solver's, 0 after; NONE elsewhere
     next      per token: the solver's next token, up to the first wrong one; NONE elsewhere
     """
 
     ids: list[int]
+    begin: int
     verdicts: list[int]
-    ends: list[bool]
     next: list[int]
 
 
 def rows(tokenizer: Tokenizer, solutions: Sequence[Solution]) -> list[Row]:
-    """The rows of `solutions`, in order."""
-    texts = [text for s in solutions for text in (turn(s.question), *s.steps, *s.right)]
+    """The rows of `solutions`, in order; laid out as the format `perpass` does."""
+    ask = formats()["perpass"].ask
+    texts = [text for s in solutions for text in (ask.format(question=s.question), *s.steps, *s.right)]
     contents = iter(tokenizer.encode_batch(texts, add_special_tokens=False))
     (close,) = tokenizer.encode(SEPARATOR, add_special_tokens=False).ids
     return [
@@ -51,37 +50,32 @@ def rows(tokenizer: Tokenizer, solutions: Sequence[Solution]) -> list[Row]:
     ]
 
 
-def turn(question: str) -> str:
-    """The user turn: asked in words that it never met, the base model knows little of how an answer goes on."""
-    return prompts.step_by_step(question, ANSWER_FORMAT).turns[-1].content
-
-
 def _row(question: list[int], steps: list[list[int]], right: list[list[int]]) -> Row:
+    """Behind its last line the solver writes the end token, not another line."""
+    right = [*right[:-1], [*right[-1][:-1], SPECIALS.index(END)]]
     ids = [SPECIALS.index(OPEN["user"]), *question, SPECIALS.index(END), SPECIALS.index(OPEN["assistant"])]
-    verdicts, ends, following = [NONE] * len(ids), [False] * len(ids), [NONE] * len(ids)
+    begin, verdicts, following = len(ids), [NONE] * len(ids), [NONE] * len(ids)
     good = True
     for place, step in enumerate(steps):
         true = right[place] if place < len(right) else []
-        began = good
         for at, token in enumerate(step):
+            last = at == len(step) - 1
             if good:
                 following[-1] = true[at] if at < len(true) else NONE
-            good = good and at < len(true) and token == true[at]
-            last = at == len(step) - 1
+            good = good and at < len(true) and (token == true[at] or (last and at == len(true) - 1))
             ids.append(token)
-            verdicts.append(int(good) if began or last else NONE)
-            ends.append(last)
+            verdicts.append(int(good) if last else NONE)
             following.append(NONE)
-    return Row(ids, verdicts, ends, following)
+    return Row(ids, begin, verdicts, following)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows × length, padded on the right: `ids` int64, `verdicts` and `next` int64 with NONE, `ends` bool. `tokens`: without padding."""
+    """Rows × length, padded on the right: `ids`, `verdicts` and `next` as in rows; `answer`: which tokens are of it. `tokens`: no padding."""
 
     ids: NDArray[np.int64]
+    answer: NDArray[np.bool_]
     verdicts: NDArray[np.int64]
-    ends: NDArray[np.bool_]
     next: NDArray[np.int64]
     tokens: int
 
@@ -101,23 +95,22 @@ def batches(made: Sequence[Row], seed: str, batch_tokens: int) -> Iterator[Batch
             groups.append(chosen[:count])
             chosen = chosen[count:]
     rng.shuffle(groups)
-    yield from map(batch, groups)
+    yield from map(_batch, groups)
 
 
-def batch(group: Sequence[Row]) -> Batch:
-    """Rows as one batch."""
+def _batch(group: Sequence[Row]) -> Batch:
     shape = (len(group), _rounded(max(len(row.ids) for row in group)))
     found = Batch(
         np.full(shape, SPECIALS.index(PAD), np.int64),
-        np.full(shape, NONE, np.int64),
         np.zeros(shape, np.bool_),
+        np.full(shape, NONE, np.int64),
         np.full(shape, NONE, np.int64),
         sum(len(row.ids) for row in group),
     )
     for at, row in enumerate(group):
         end = len(row.ids)
-        found.ids[at, :end], found.verdicts[at, :end] = row.ids, row.verdicts
-        found.ends[at, :end], found.next[at, :end] = row.ends, row.next
+        found.ids[at, :end], found.answer[at, row.begin : end] = row.ids, True
+        found.verdicts[at, :end], found.next[at, :end] = row.verdicts, row.next
     return found
 
 

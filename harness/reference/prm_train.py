@@ -1,6 +1,10 @@
 """Train `perpass/prm` from `perpass/micro`: `python -m harness.reference.prm_train [--epochs N] [--shards N]`.
 
 Solutions are sampled first, then the model is trained. Stopped at any moment, the same command goes on where it was.
+
+What the model learns: the solver's next token behind everything that is right so far, the place of the first error included; and, on the
+least likely token so far, verdicts that are calibrated. A head that reads verdicts off the last layer was tried first. It stayed at an AUC
+of 0.85 to 0.9 in this time, with two more layers too: the prediction that a verdict needs is made in the last layer, too late to be compared.
 """
 
 from __future__ import annotations
@@ -20,32 +24,32 @@ import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
-from transformers import LlamaForTokenClassification
+from transformers import AutoModelForCausalLM
 
 from harness.reference import prm_export, solutions
 from harness.reference.batches import question_hash
 from harness.reference.export import load_state, save_state
-from harness.reference.prm_model import BASE, INTERMEDIATE, MORE, SHAPE, untrained
-from harness.reference.prm_rows import NONE, Batch, batch, batches, rows
+from harness.reference.prm_rows import NONE, Batch, batches, rows
 from harness.reference.sizes import SIZES
+from harness.reference.tokenizer import END, SPECIALS
 from harness.reference.train import HERE, _groups, _hardware, _test_questions
+from harness.rewards.scoring import smallest
 from perpass.errors import UserError
 
-WARM_UP = 100
+BASE = "micro"
+WARM_UP = 50
 LAST = 0.02
-LEARNING_RATE = 1.5e-3
+LEARNING_RATE, CALIBRATION_RATE = 5e-4, 1e-2
 BATCH_TOKENS = 4096
-# A verdict at the end of a step is what the model is for. Those on tokens within it say where an error lies, and the base's layers go on
-# predicting the solver's next token.
-TOKEN_WEIGHT, NEXT_WEIGHT = 0.5, 0.5
+VERDICT_WEIGHT = 0.3  # of verdicts beside next tokens: a rare wrong step must not undo what all right ones teach
 
 
 @dataclass(frozen=True)
 class Options:
     """How the run is carried out."""
 
-    epochs: int = 3
-    shards: int = 24
+    epochs: int = 1
+    shards: int = 10
     seed: int = 0
     threads: int = 1
     bfloat16: bool = False
@@ -67,13 +71,13 @@ class Trainer:
         self.solutions = found
         self.tokenizer = Tokenizer.from_file(str(HERE / BASE / "tokenizer.json"))
         self.rows = rows(self.tokenizer, found)
-        self.model, self.norm = untrained(torch.from_numpy(batch(self.rows[:64]).ids), "eager")
-        self.optimizer = torch.optim.AdamW(
-            [*_groups(self.model), {"params": list(self.norm.parameters()), "weight_decay": 0.0}],
-            lr=LEARNING_RATE,
-            betas=(0.9, 0.98),
-            fused=True,
+        self.model: Any = AutoModelForCausalLM.from_pretrained(
+            HERE / BASE, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
         )
+        self.calibration = torch.nn.Parameter(torch.tensor([1.0, 3.0]))  # scale, shift
+        groups = [*_groups(self.model), {"params": [self.calibration], "weight_decay": 0.0, "of": CALIBRATION_RATE}]
+        self.optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), fused=True)
+        self.closing = [*self.tokenizer.encode(solutions.SEPARATOR, add_special_tokens=False).ids, SPECIALS.index(END)]
         self.losses: deque[list[float]] = deque(maxlen=200)
         self.step, self.tokens, self.seconds, self.parts = 0, 0, 0.0, 1
         self.state_path = options.checkpoints / "state.pt"
@@ -82,7 +86,7 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        self.norm.load_state_dict(state["norm"])
+        self.calibration.data.copy_(state["calibration"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.tokens, self.seconds, self.parts = state["step"], state["tokens"], state["seconds"], state["parts"] + 1
         self.losses.extend(state["losses"])
@@ -104,34 +108,44 @@ class Trainer:
                 saved = now
                 self._save()
         self._save()
-        prm_export.export(self.model, self.tokenizer, self._facts(), self.options.out)
+        scale, shift = self.calibration.tolist()
+        prm_export.export(self.model, self.tokenizer, self._facts(), {"scale": round(scale, 4), "shift": round(shift, 4)}, self.options.out)
 
     def _step(self, batch: Batch, total: int) -> list[float]:
-        """One optimiser step; returns the three losses in nats: ends of steps, tokens within, next tokens."""
+        """One optimiser step; returns the two losses in nats: next tokens, verdicts."""
         warm = min((self.step + 1) / WARM_UP, 1.0)
-        rate = LEARNING_RATE * warm * (LAST + (1 - LAST) * (1 + math.cos(math.pi * self.step / total)) / 2)
+        share = warm * (LAST + (1 - LAST) * (1 + math.cos(math.pi * self.step / total)) / 2)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = group.get("of", LEARNING_RATE) * share
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.options.bfloat16):
-            found = self.model.model(input_ids=torch.from_numpy(batch.ids), use_cache=False, output_hidden_states=True)
-            predicting = self.norm(found.hidden_states[-1 - MORE])
-        ends, within, following = losses(self.model, found.last_hidden_state.float(), predicting.float(), batch)
-        (ends + TOKEN_WEIGHT * within + NEXT_WEIGHT * following).backward()
+            hidden = self.model.model(input_ids=torch.from_numpy(batch.ids), use_cache=False).last_hidden_state
+        following, verdicts = self._losses(hidden.float(), batch)
+        (following + VERDICT_WEIGHT * verdicts).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.tokens += batch.tokens
-        return [ends.item(), within.item(), following.item()]
+        return [following.item(), verdicts.item()]
+
+    def _losses(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean losses in nats of `hidden` (rows, length, width): the solver's next tokens, verdicts at ends of steps."""
+        ids, answer, verdicts, following = (torch.from_numpy(x) for x in (batch.ids, batch.answer, batch.verdicts, batch.next))
+        wanted, ends = following != NONE, verdicts != NONE
+        learned = functional.cross_entropy(self.model.lm_head(hidden[wanted]), following[wanted])
+        least = smallest(self.model.lm_head, hidden, ids, answer, ends, self.closing)[ends]
+        scale, shift = self.calibration
+        return learned, functional.binary_cross_entropy_with_logits(scale * least + shift, verdicts[ends].float())
 
     def _mean(self) -> list[float]:
         return [sum(column) / len(self.losses) for column in zip(*self.losses, strict=True)]
 
     def _say(self, total: int) -> None:
-        ends, within, following = self._mean()
+        following, verdicts = self._mean()
         left = self.seconds / self.step * (total - self.step) / 60
+        scale, shift = self.calibration.tolist()
         print(
-            f"step {self.step}/{total}  ends {ends:.4f}  within {within:.4f}  next {following:.4f}  "
+            f"step {self.step}/{total}  next {following:.4f}  verdicts {verdicts:.4f}  scale {scale:.2f}  shift {shift:.2f}  "
             f"{self.tokens / self.seconds:,.0f} tokens/s  {left:.1f} min left",
             flush=True,
         )
@@ -139,7 +153,7 @@ class Trainer:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(),
-            "norm": self.norm.state_dict(),
+            "calibration": self.calibration.detach(),
             "optimizer": self.optimizer.state_dict(),
             "losses": list(self.losses),
             **{name: getattr(self, name) for name in ("step", "tokens", "seconds", "parts")},
@@ -148,12 +162,12 @@ class Trainer:
 
     def _facts(self) -> dict[str, Any]:
         """What the card says."""
-        options, size, found = self.options, SHAPE, self.solutions
+        options, size, found = self.options, SIZES[BASE], self.solutions
         verdicts = [v for s in found for v in s.verdicts]
         return {
             "base": BASE,
-            "more": MORE,
-            "units": f"{INTERMEDIATE} of {SIZES[BASE].intermediate}",
+            "scale": self.calibration[0].item(),
+            "shift": self.calibration[1].item(),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "layers": size.layers,
             "hidden": size.hidden,
@@ -187,26 +201,11 @@ class Trainer:
         }
 
 
-def losses(network: LlamaForTokenClassification, last: Tensor, predicting: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean losses in nats: verdicts at ends of steps, verdicts within steps, the solver's next tokens.
-
-    `last`: hidden states (rows, length, width) of the last layer; `predicting`: those of the base's last layer, normed.
-    """
-    verdicts, ends, following = (torch.from_numpy(x) for x in (batch.verdicts, batch.ends, batch.next))
-    asked = verdicts != NONE
-    scores = network.score(last[asked])[:, 0]
-    each = functional.binary_cross_entropy_with_logits(scores, verdicts[asked].float(), reduction="none")
-    closing = ends[asked]
-    wanted = following != NONE
-    logits = predicting[wanted] @ network.get_input_embeddings().weight.T
-    return each[closing].mean(), each[~closing].mean(), functional.cross_entropy(logits, following[wanted])
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Exit code 2 for a bad flag."""
     parser = argparse.ArgumentParser(prog="python -m harness.reference.prm_train", description="Train the process reward model.")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--shards", type=int, default=24, help=f"files of {solutions.SHARD} sampled solutions")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--shards", type=int, default=10, help=f"files of {solutions.SHARD} sampled solutions")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
     parser.add_argument("--bfloat16", action="store_true", help="multiply in bfloat16")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -28,6 +28,7 @@ class Format:
     separator: str
     models: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    ask: str = ""
     system: str = ""
     mark: str = ""
     first: str = ""
@@ -36,6 +37,13 @@ class Format:
     tag: str = ""
     good: str = ""
     bad: str = ""
+    scale: float = 0.0
+    shift: float = 0.0
+
+    @property
+    def likelihood(self) -> bool:
+        """Its verdicts are made from the log-probabilities of the answer's tokens."""
+        return self.layout == "lines"
 
     @property
     def outcome(self) -> bool:
@@ -45,10 +53,19 @@ class Format:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the model reads, and the places in it where the verdicts on `steps` are read: one each, or one for the last alone."""
+    """What the model reads, and the places in it where the verdicts on `steps` stand: one each, or one for the last alone.
+
+    `begin`: where an answer begins whose tokens are all looked at; 0 where the model is read at the places alone.
+    """
 
     ids: tuple[int, ...]
     places: tuple[int, ...]
+    begin: int = 0
+
+    @property
+    def read(self) -> int:
+        """At how many tokens the model's output is read."""
+        return len(self.ids) - self.begin if self.begin else len(self.places)
 
 
 @cache
@@ -64,6 +81,16 @@ def formats() -> dict[str, Format]:
 
 def find(model: Model, asked: str | None = None) -> Format:
     """The format named, or else the one of this model by its name or its architecture. Raises UserError where that says nothing."""
+    chosen = _named(model, asked)
+    if not chosen.likelihood:
+        return chosen
+    given = (model.config or {}).get("reward") or {}
+    if not isinstance(given.get("scale"), (int, float)) or not isinstance(given.get("shift"), (int, float)):
+        raise UserError(f"reward: format {chosen.name} needs `reward` with scale and shift in the config.json of model {model.name!r}")
+    return replace(chosen, scale=float(given["scale"]), shift=float(given["shift"]))
+
+
+def _named(model: Model, asked: str | None) -> Format:
     known = formats()
     if asked is not None:
         if asked not in known:
@@ -102,13 +129,14 @@ def choice(chosen: Format, tokenizer: Any) -> tuple[int, int] | None:
 
 def _lines(chosen: Format, tokenizer: Any, question: str, steps: Sequence[str]) -> Asked:
     """Each step is tokenised alone, so that a verdict never depends on what follows."""
-    ids = _conversation(tokenizer, [("user", question)], opened=True)
-    end = _plain(tokenizer, chosen.separator)
-    places = []
+    ids = _conversation(tokenizer, [("user", chosen.ask.format(question=question))], opened=True)
+    begin, end, places = len(ids), _plain(tokenizer, chosen.separator), []
+    if len(end) != 1:
+        raise UserError(f"reward: {chosen.separator!r} is not one token here, which the format {chosen.name} needs")
     for step in steps:
         ids += [*_plain(tokenizer, step), *end]
         places.append(len(ids) - 1)
-    return Asked(tuple(ids), tuple(places))
+    return Asked(tuple(ids), tuple(places), begin)
 
 
 def _marks(chosen: Format, tokenizer: Any, question: str, steps: Sequence[str]) -> Asked:

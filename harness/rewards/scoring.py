@@ -35,7 +35,7 @@ def _loader(config: Any, chosen: Format) -> Any:
     names = " ".join((config or {}).get("architectures") or ())
     if "ForProcessRewardModel" in names:
         return Qwen2ForProcessRewardModel
-    if chosen.good:
+    if chosen.good or chosen.likelihood:
         return AutoModelForCausalLM
     if "ForSequenceClassification" in names:
         return AutoModelForSequenceClassification
@@ -51,8 +51,10 @@ class Scorer:
 
     def __init__(self, network: Any, tokenizer: Any, chosen: Format, max_tokens: int, threads: int):
         self.network, self.tokenizer, self.threads = network, tokenizer, threads
-        self._choice = formats.choice(chosen, tokenizer)
-        head: Any = network.get_output_embeddings() if chosen.good else getattr(network, "score", None)
+        self._format, self._choice = chosen, formats.choice(chosen, tokenizer)
+        self._closing = [tokenizer(chosen.separator, add_special_tokens=False)["input_ids"][0], tokenizer.eos_token_id or 0]
+        writes = chosen.good or chosen.likelihood
+        head: Any = network.get_output_embeddings() if writes else getattr(network, "score", None)
         if head is None:
             raise UserError(f"reward: {type(network).__name__} has no head `score`, which the format {chosen.name} needs")
         self._head = head
@@ -105,10 +107,27 @@ class Scorer:
         longest = max(len(a.ids) for a in asked)
         ids = torch.tensor([[*a.ids, *[self._pad] * (longest - len(a.ids))] for a in asked], device=self.network.device)
         hidden = self.network.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        rows = torch.tensor([row for row, a in enumerate(asked) for _ in a.places], device=ids.device)
-        places = torch.tensor([place for a in asked for place in a.places], device=ids.device)
+        return self._likelihoods(asked, ids, hidden) if self._format.likelihood else self._marked(asked, hidden)
+
+    def _marked(self, asked: Sequence[Asked], hidden: Tensor) -> list[tuple[float, ...]]:
+        """Verdicts that the head gives at the places."""
+        rows = torch.tensor([row for row, a in enumerate(asked) for _ in a.places], device=hidden.device)
+        places = torch.tensor([place for a in asked for place in a.places], device=hidden.device)
         verdicts = iter(self._verdicts(self._head(hidden[rows, places]).float()).tolist())
         return [tuple(next(verdicts) for _ in a.places) for a in asked]
+
+    def _likelihoods(self, asked: Sequence[Asked], ids: Tensor, hidden: Tensor) -> list[tuple[float, ...]]:
+        """Verdicts on the least likely token up to each place."""
+        answer = torch.zeros_like(ids, dtype=torch.bool)
+        ends = torch.zeros_like(answer)
+        for row, a in enumerate(asked):
+            answer[row, a.begin : len(a.ids)] = True
+            ends[row, list(a.places)] = True
+        least = smallest(self._head, hidden, ids, answer, ends, self._closing)
+        verdicts = torch.sigmoid(self._format.scale * least + self._format.shift)
+        if verdicts.isnan().any():
+            raise PerPassError("the reward model's scores are not numbers; try another dtype")
+        return [tuple(verdicts[row, list(a.places)].tolist()) for row, a in enumerate(asked)]
 
     def _verdicts(self, outputs: Tensor) -> Tensor:
         """(n, labels or vocabulary) → (n,): sigmoid of one label, else the probability of `good` or of label 1 against the other."""
@@ -120,3 +139,18 @@ class Scorer:
         if found.isnan().any():
             raise PerPassError("the reward model's scores are not numbers; try another dtype")
         return found
+
+
+def smallest(head: Any, hidden: Tensor, ids: Tensor, answer: Tensor, ends: Tensor, closing: Sequence[int]) -> Tensor:
+    """Of each answer token the smallest log-probability (nats) of the answer's tokens up to it, 0 before: (rows, length), float32.
+
+    `hidden` (rows, length, width) with `head` give the log-probabilities; `ids`, `answer` (which tokens are of the answer; a row's first is
+    not) and `ends` (which close a step) are (rows, length). A step is closed by any of `closing`: their probabilities are added.
+    """
+    rows, columns = answer.nonzero(as_tuple=True)
+    logprobs = torch.log_softmax(head(hidden[rows, columns - 1]).float(), dim=-1)
+    own = logprobs.gather(1, ids[rows, columns][:, None])[:, 0]
+    closed = torch.logsumexp(logprobs[:, list(closing)], dim=1)
+    found = torch.zeros(ids.shape, device=ids.device)
+    found[rows, columns] = torch.where(ends[rows, columns], closed, own)
+    return found.cummin(dim=1).values

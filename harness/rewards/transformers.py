@@ -85,6 +85,7 @@ class TransformersReward:
             "collect_ms": self._wait_s * 1000,
             "max_batch_tokens": self._max_batch_tokens,
             "threads": self._threads,
+            **({"scale": self.format.scale, "shift": self.format.shift} if self.format.likelihood else {}),
         }
 
     async def open(self) -> None:
@@ -115,7 +116,7 @@ class TransformersReward:
                 torch.cuda.empty_cache()
 
     async def steps(self, question: str, steps: Sequence[str]) -> StepScores:
-        """A verdict per step. Of its usage, `scored` are the tokens at which verdicts are read, `prompt` all others.
+        """A verdict per step. Of its usage, `scored` are the tokens at which the model's output is read, `prompt` all others.
 
         Raises PerPassError when the model is not open, failed, or cannot tell the steps apart.
         """
@@ -130,7 +131,7 @@ class TransformersReward:
             usage = Usage(calls=1)
         else:
             found = await self._collector.put(asked)
-            usage = Usage(prompt=len(asked.ids) - len(asked.places), scored=len(asked.places), calls=1)
+            usage = Usage(prompt=len(asked.ids) - asked.read, scored=asked.read, calls=1)
         self._used += usage
         without = (None,) * (len(steps) - len(found))
         return StepScores((*without, *found), usage, Timing(sent, None, now()))

@@ -1,7 +1,7 @@
-"""Reward models on vLLM, as pooling: those whose verdicts are labels at marks (Qwen2.5-Math-PRM, perpass/prm).
+"""Reward models on vLLM, as pooling: those whose verdicts are labels at marks (Qwen2.5-Math-PRM).
 
-Where verdicts are a choice between two tokens (RLHFlow, Math-Shepherd), vLLM 0.32 would have to pool the logits of a causal model, which
-none of its conversions does (`convert` is none, embed or classify); the reward `transformers` runs those.
+Where verdicts come from the next token (RLHFlow, Math-Shepherd, perpass/prm), vLLM 0.32 would have to pool the logits of a causal model,
+which none of its conversions does (`convert` is none, embed or classify); the reward `transformers` runs those.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class VLLMReward:
     ):
         self.model, self.device, self._trust = model, accelerator(), trust_remote_code
         self.format = formats.find(model, format)
-        if self.format.layout not in ("lines", "marks"):
-            raise UserError(f"reward vllm: format {self.format.name} is not one of labels at marks; use engine transformers")
+        if self.format.layout != "marks":
+            raise UserError(f"reward vllm: format {self.format.name} has no labels at marks; use engine transformers")
         if isinstance(max_num_seqs, bool) or not isinstance(max_num_seqs, int) or max_num_seqs < 1:
             raise UserError(f"reward vllm: max_num_seqs must be a whole number above 0, not {max_num_seqs!r}")
         self._settings: dict[str, Any] = {

@@ -99,6 +99,13 @@ def test_cell_and_attempt_show_what_is_stored_as_text(board: Board) -> None:
     assert page.title() != "owned" and page.locator("b", has_text="bold").count() == 0 and page.locator(".katex").count() == 0
 
 
+def test_a_link_to_any_page_works_on_a_server_that_showed_none_yet(board: Board) -> None:
+    """Streamlit learns of the pages by running the script, and before that would take files of a folder `pages` beside it for them."""
+    with served(board.db) as address:
+        board.page.goto(f"{address}/table?task=sums")
+        board.page.get_by_text("Click a row", exact=False).first.wait_for()
+
+
 def test_a_click_anywhere_in_a_row_opens_its_cell(board: Board) -> None:
     page = board.open("table?task=sums", "Click a row")
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()

@@ -66,6 +66,18 @@ def test_the_frontier_opens_on_the_answer_of_the_report(show: Shown, db: Path) -
     assert advice.sentences(list(sums(db).values()))[0] in words_
 
 
+def test_a_page_opens_on_the_task_of_most_cells(show: Shown) -> None:
+    for name in ("frontier", "table", "compare"):
+        (task,) = [box for box in show(name).selectbox if box.label == "Task"]
+        assert task.value == "sums" and task.options[0] == "procbench"
+
+
+def test_an_axis_on_which_all_is_infinite_is_said_and_not_drawn(show: Shown) -> None:
+    app = show("frontier", task="sums", x="flop_of_pass")
+    assert "FLOPs of pass is infinite for every cell, since each left a problem unsolved in all its trials" in said(app)
+    assert not app.get("plotly_chart") and show("frontier", task="sums").get("plotly_chart")
+
+
 @pytest.mark.parametrize("axis", ["flop", "output_tokens", "tokens_per_correct"])
 def test_other_axes_give_the_frontier_of_bench_report_axes(show: Shown, db: Path, axis: str) -> None:
     rows = sums(db, "accuracy", axis)
@@ -152,7 +164,7 @@ def test_procedures_by_name_and_by_length(show: Shown, db: Path) -> None:
 def test_a_database_that_cannot_be_read_is_the_sentence_of_bench_report(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 
-    from leaderboard import app
+    from leaderboard.serve import APP
 
     path = tmp_path / "x.db"
     if kind == "foreign":
@@ -163,7 +175,7 @@ def test_a_database_that_cannot_be_read_is_the_sentence_of_bench_report(kind: st
         database.open_database(path, create=True).dispose()
     monkeypatch.setenv("PERPASS_DB", str(path))
     st.cache_data.clear()
-    page = AppTest.from_file(str(app.__file__), default_timeout=120).run()
+    page = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not page.exception
     if kind == "empty":
         assert report.rows(path) == [] and "no cells" in said(page)
@@ -226,7 +238,8 @@ def test_infinite_and_missing_values_are_not_lost() -> None:
     )
     wanted = frontier.Wanted(x="cost_of_pass_usd")
     chart = frontier.figure(rows, wanted)
-    assert "∞" in [a.text for a in chart.layout.annotations]
+    (infinity,), (line,) = chart.layout.annotations, chart.layout.shapes
+    assert infinity.text == "∞" and 10**infinity.x == pytest.approx(line.x0) and line.x0 > 2.0e6  # dollars per million
     assert [r["strategy"] for own in frontier.left_out(rows, wanted).values() for r in own] == ["vote"]
 
 

@@ -1,4 +1,4 @@
-"""The app that `bench leaderboard` serves: `streamlit run leaderboard/app.py`, the database in $PERPASS_DB."""
+"""The app that `bench leaderboard` serves, the database in $PERPASS_DB."""
 
 from __future__ import annotations
 
