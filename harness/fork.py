@@ -17,7 +17,7 @@ Path = tuple[int, ...]
 
 @dataclass
 class Fork:
-    """One strand of an attempt. `tokens` and `seconds` are its logical clocks: the critical path up to here. `seed`: of its random stream."""
+    """One strand of an attempt. `tokens` and `seconds` are its logical clocks, the critical path up to here; `seed` its random stream's."""
 
     path: Path
     seed: Callable[[], int]

@@ -30,9 +30,10 @@ def state(address: str) -> State:
     for name in (str(path), f"{path}-wal"):
         try:
             stat = os.stat(name)
-            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
         except FileNotFoundError:
-            found.append((0, 0, 0))
+            stat = None
+        # A reader makes an empty log, and takes it away again: that is no change.
+        found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size) if stat and stat.st_size else (0, 0, 0))
     if not found[0][0]:
         opened(address).dispose()  # says what is missing
     return tuple(found)

@@ -29,7 +29,11 @@ NO_CONFIG = "config_not_kept"
 _S: Any = schema.Sample.__table__
 _A: Any = schema.Attempt.__table__
 _U: Any = schema.AttemptSample.__table__
-_IDENTITIES = {"model": schema.Model, "engine": schema.Engine, "hardware": schema.Hardware}
+_IDENTITIES: dict[str, Any] = {
+    "model": schema.Model.__table__,
+    "engine": schema.Engine.__table__,
+    "hardware": schema.Hardware.__table__,
+}
 
 Split = Callable[[Any], Mapping[str, float | None]]
 Joules = dict[int, dict[str, tuple[float | None, str | None]]]
@@ -147,7 +151,7 @@ def _configs(connection: sa.Connection, cell_id: int) -> dict[tuple[int, int, in
     kept: dict[tuple[int, int, int], Mapping[str, Any] | None] = {}
     for *place, run_id in connection.execute(own).tuples():
         identity = {
-            name: connection.execute(sa.select(table.identity).where(table.id == number)).scalar_one()
+            name: connection.execute(sa.select(table.c.identity).where(table.c.id == number)).scalar_one()
             for (name, table), number in zip(_IDENTITIES.items(), place, strict=True)
         }
         environment: Any = connection.execute(sa.select(run.c.environment).where(run.c.id == run_id)).scalar() or {}

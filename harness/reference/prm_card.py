@@ -50,7 +50,8 @@ less, of verdicts at ends of steps |
 | wall time | {minutes:.1f} minutes in {parts} part(s), {threads} thread(s) of a machine shared with other work |
 | hardware | {hardware} |
 | software | {software} |
-| loss | {losses[0]:.4f} next token, {losses[1]:.4f} verdicts: nats, mean of the last 200 steps |
+| loss | {loss} (nats, mean of the last 200 steps) |
+| calibration | scale and shift by logistic regression on {calibrating:,} solutions that the weights were not trained on |
 
 Its {questions:,} training questions come from the training side of the split that the reference models' cards describe; none is among the
 {test_questions:,} test questions.

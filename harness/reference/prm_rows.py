@@ -71,7 +71,7 @@ def _row(question: list[int], steps: list[list[int]], right: list[list[int]]) ->
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows × length, padded on the right: `ids`, `verdicts` and `next` as in rows; `answer`: which tokens are of it. `tokens`: no padding."""
+    """Rows × length, padded on the right: `ids`, `verdicts` and `next` as in rows; `answer`: which tokens are of it. `tokens`: unpadded."""
 
     ids: NDArray[np.int64]
     answer: NDArray[np.bool_]

@@ -4,7 +4,7 @@ Solutions are sampled first, then the model is trained. Stopped at any moment, t
 
 What the model learns: the solver's next token behind everything that is right so far, the place of the first error included; and, on the
 least likely token so far, verdicts that are calibrated. A head that reads verdicts off the last layer was tried first. It stayed at an AUC
-of 0.85 to 0.9 in this time, with two more layers too: the prediction that a verdict needs is made in the last layer, too late to be compared.
+of 0.85 to 0.9 in this time, with more layers too: the prediction that a verdict needs is made in the last layer, too late to be compared.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tokenizers
 import torch
 import transformers
+from scipy.optimize import minimize
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
@@ -70,7 +72,9 @@ class Trainer:
             raise UserError(f"{len(met)} training questions are test questions: the train/test separation is broken")
         self.solutions = found
         self.tokenizer = Tokenizer.from_file(str(HERE / BASE / "tokenizer.json"))
-        self.rows = rows(self.tokenizer, found)
+        made = rows(self.tokenizer, found)
+        kept = len(made) - len(made) // options.shards  # the last shard calibrates, and is not trained on
+        self.rows, self.unseen = made[:kept], made[kept:]
         self.model: Any = AutoModelForCausalLM.from_pretrained(
             HERE / BASE, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
         )
@@ -108,8 +112,8 @@ class Trainer:
                 saved = now
                 self._save()
         self._save()
-        scale, shift = self.calibration.tolist()
-        prm_export.export(self.model, self.tokenizer, self._facts(), {"scale": round(scale, 4), "shift": round(shift, 4)}, self.options.out)
+        scale, shift = self._calibrated()
+        prm_export.export(self.model, self.tokenizer, self._facts(scale, shift), {"scale": scale, "shift": shift}, self.options.out)
 
     def _step(self, batch: Batch, total: int) -> list[float]:
         """One optimiser step; returns the two losses in nats: next tokens, verdicts."""
@@ -137,6 +141,19 @@ class Trainer:
         scale, shift = self.calibration
         return learned, functional.binary_cross_entropy_with_logits(scale * least + shift, verdicts[ends].float())
 
+    @torch.no_grad()
+    def _calibrated(self) -> tuple[float, float]:
+        """Scale and shift with the smallest loss on verdicts of the last shard: logistic regression on one number."""
+        least, verdicts = [], []
+        for batch in batches(self.unseen, "calibration", BATCH_TOKENS):
+            ids, answer, found = (torch.from_numpy(x) for x in (batch.ids, batch.answer, batch.verdicts))
+            hidden, ends = self.model.model(input_ids=ids, use_cache=False).last_hidden_state, found != NONE
+            least += smallest(self.model.lm_head, hidden, ids, answer, ends, self.closing)[ends].tolist()
+            verdicts += found[ends].tolist()
+        x, sign = np.asarray(least), 2 * np.asarray(verdicts) - 1.0
+        fitted = minimize(lambda given: np.logaddexp(0, -sign * (given[0] * x + given[1])).mean(), self.calibration.tolist())
+        return round(float(fitted.x[0]), 4), round(float(fitted.x[1]), 4)
+
     def _mean(self) -> list[float]:
         return [sum(column) / len(self.losses) for column in zip(*self.losses, strict=True)]
 
@@ -160,14 +177,15 @@ class Trainer:
         }
         save_state(state, self.state_path)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, scale: float, shift: float) -> dict[str, Any]:
         """What the card says."""
         options, size, found = self.options, SIZES[BASE], self.solutions
         verdicts = [v for s in found for v in s.verdicts]
         return {
             "base": BASE,
-            "scale": self.calibration[0].item(),
-            "shift": self.calibration[1].item(),
+            "scale": scale,
+            "shift": shift,
+            "calibrating": len(self.unseen),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "layers": size.layers,
             "hidden": size.hidden,
@@ -175,7 +193,7 @@ class Trainer:
             "head_width": size.head_width,
             "intermediate": size.intermediate,
             "context": self.model.config.max_position_embeddings,
-            "longest": max(len(row.ids) for row in self.rows),
+            "longest": max(len(row.ids) for row in self.unseen),
             "command": f"python -m harness.reference.prm_train --epochs {options.epochs} --shards {options.shards}"
             + (" --bfloat16" if options.bfloat16 else ""),
             "policies": ", ".join(f"{name} {share:.0%}" for name, share in solutions.POLICIES.items()),
@@ -195,7 +213,7 @@ class Trainer:
             "threads": options.threads,
             "hardware": _hardware("cpu"),
             "software": f"torch {torch.__version__}, transformers {transformers.__version__}, tokenizers {tokenizers.__version__}",
-            "losses": self._mean(),
+            "loss": "{:.4f} next token, {:.4f} verdicts".format(*self._mean()) if self.losses else "none: not trained further",
             "questions": len({s.question for s in found}),
             "test_questions": len(_test_questions()),
         }

@@ -3,9 +3,9 @@
 A run is what `bench run` does, `harness.runner.run` with plain lines of progress, of one strategy on arithmetic into a fresh SQLite
 database: prompts rendered, samples pooled, answers judged, everything written, from the moment when it opens its engine until all is in the
 database. The raw engine gets the same token ids, parameters and seeds, all at once, straight into vLLM, and returns texts. Both use the
-same engine, in alternation, its prefix cache emptied before each. Loading the model, creating the database, and a first pass of each kind, which
-warms up, are in neither. Beside each pair stands the CPU time that this process (harness, and vLLM's own front end) took for a request,
-which a busy machine changes less than it changes speeds.
+same engine, in alternation, its prefix cache emptied before each. Loading the model, creating the database, and a first pass of each kind,
+which warms up, are in neither. Beside each pair stands the CPU time that this process (harness, and vLLM's own front end) took for a
+request, which a busy machine changes less than it changes speeds.
 
 `--random 12x768` takes, in the place of MODEL, a Llama of 12 layers and width 768 with random weights and the tokenizer of `perpass/mini`:
 of a size that people run, but its answers are noise. They end at `--max-tokens`, hardly ever before.

@@ -50,7 +50,7 @@ def test_the_golden_verdicts_tell_right_from_wrong() -> None:
     samples = json.loads(GOLDEN.read_text())["samples"]
     pairs = [(score, right) for s in samples for score, right in zip(s["scores"], s["right"], strict=True)]
     right, wrong = [s for s, r in pairs if r], [s for s, r in pairs if not r]
-    assert sum(right) / len(right) > 0.7 > 0.3 > sum(wrong) / len(wrong)
+    assert sum(right) / len(right) > 0.9 and sum(wrong) / len(wrong) < 0.2
 
 
 def test_the_folder_is_small_and_carded() -> None:
@@ -74,7 +74,7 @@ def test_an_experiment_names_it_by_role() -> None:
     counted = executed(place, Usage(prompt=95, scored=5, calls=1))
     config = models.resolve("perpass/prm").config
     assert counted is not None and config is not None
-    assert counted.head == 5 * flops.count(config, prompt=0, output=1).head < counted.linear / 1000
+    assert counted.head == 5 * flops.count(config, prompt=0, output=1).head
 
 
 def test_it_writes_no_answers() -> None:

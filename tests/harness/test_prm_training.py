@@ -48,24 +48,30 @@ def test_a_step_is_right_while_all_up_to_it_are_the_solvers(steps: tuple[str, ..
 
 
 @given(st.lists(st.sampled_from([*RIGHT, "12 + 5 = 18", "1", ""]), max_size=5))
-def test_rows_say_what_verdicts_say_and_nothing_inside_what_follows_an_error(steps: list[str]) -> None:
+def test_rows_say_what_verdicts_say_and_nothing_is_learned_behind_an_error(steps: list[str]) -> None:
     made = solution(*steps)
     (row,) = rows(tokenizer(), [made])
-    assert [bool(v) for v, end in zip(row.verdicts, row.ends, strict=True) if end] == made.verdicts
-    wrong = False
-    for verdict, end, following in zip(row.verdicts, row.ends, row.next, strict=True):
-        assert not wrong or verdict in (NONE, 0)
-        assert following == NONE or not wrong, "what comes after an error has no right continuation"
-        wrong = wrong or verdict == 0
-        assert not end or verdict != NONE
+    assert [bool(v) for v in row.verdicts if v != NONE] == made.verdicts
+    assert len(row.ids) == len(row.verdicts) == len(row.next) and set(row.verdicts[: row.begin]) <= {NONE}
+    learned = [place for place, token in enumerate(row.next) if token != NONE]
+    assert learned == list(range(row.begin - 1, row.begin - 1 + len(learned))), "from the first token on, without gaps"
+    if False in made.verdicts:
+        wrong_end = row.verdicts.index(0)
+        assert row.begin - 1 + len(learned) <= wrong_end
 
 
 def test_next_tokens_are_the_solvers_where_the_sample_goes_wrong() -> None:
     words = tokenizer()
     (row,) = rows(words, [solution("12 + 5 = 18")])
-    first_wrong = row.verdicts.index(0)
-    assert words.decode([row.ids[first_wrong]]) == "8" and words.decode([row.next[first_wrong - 1]]) == "7"
+    last = max(place for place, token in enumerate(row.next) if token != NONE)
+    assert words.decode([row.ids[last + 1]]) == "8" and words.decode([row.next[last]]) == "7"
     assert words.decode([t for t in row.next if t != NONE]) == "12 + 5 = 17"
+
+
+def test_behind_its_last_line_the_solver_ends() -> None:
+    words = tokenizer()
+    (row,) = rows(words, [solution(*RIGHT)])
+    assert words.decode([row.next[-2]], skip_special_tokens=False) == "<|end|>" and row.verdicts[-1] == 1
 
 
 def test_every_row_is_met_once_in_an_order_of_the_seed() -> None:
@@ -89,9 +95,10 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path,
     def options(name: str) -> prm_train.Options:
         folder = tmp_path / name / "solutions"
         folder.mkdir(parents=True, exist_ok=True)
-        made = [solution(*(RIGHT if n % 2 else ("12 + 5 = 18", "\\boxed{18}")), question=f"number {n}") for n in range(60)]
-        (folder / "0-000.jsonl").write_text("".join(json.dumps(asdict(s)) + "\n" for s in made))
-        return prm_train.Options(epochs=1, shards=1, every=0, out=tmp_path / name / "prm", checkpoints=tmp_path / name)
+        for shard in range(2):  # the second calibrates
+            made = [solution(*(RIGHT if n % 2 else ("12 + 5 = 18", "\\boxed{18}")), question=f"{shard}: {n}") for n in range(60)]
+            (folder / f"0-00{shard}.jsonl").write_text("".join(json.dumps(asdict(s)) + "\n" for s in made))
+        return prm_train.Options(epochs=1, shards=2, every=0, out=tmp_path / name / "prm", checkpoints=tmp_path / name)
 
     whole = prm_train.Trainer(options("whole"))
     whole.train()
@@ -114,6 +121,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path,
     a, b = (load_file(tmp_path / name / "prm" / "model.safetensors") for name in ("whole", "parts"))
     assert a.keys() == b.keys() and all(torch.allclose(a[k].float(), b[k].float(), atol=2e-3) for k in a)
     assert "2 part(s)" in (tmp_path / "parts" / "prm" / "README.md").read_text()
+    assert json.loads((tmp_path / "parts" / "prm" / "config.json").read_text())["reward"]["scale"] > 0
 
 
 def judged(*answers: str, scores: list[float]) -> Judged:

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     LlamaForSequenceClassification,
-    LlamaForTokenClassification,
     MistralForCausalLM,
     Qwen2Model,
 )
@@ -103,9 +102,11 @@ def outcome(folder: Path) -> Model:
 
 
 def lines(folder: Path, context: int = 512) -> Model:
-    """As perpass/prm."""
+    """As perpass/prm: a Llama with the scale and shift of its verdicts in config.json."""
     words = byte_level(("<|im_start|>", "<|im_end|>"))
-    return _saved(folder, LlamaForTokenClassification(_config("llama", words, context, num_labels=1)), words, CHATML)
+    config = _config("llama", words, context)
+    config.reward = {"scale": 0.5, "shift": 2.0}
+    return _saved(folder, Llama(config), words, CHATML)
 
 
 def _config(architecture: str, words: Tokenizer, context: int = 512, **more: Any) -> Any:
@@ -124,6 +125,8 @@ def _words(folder: Path, words: Tokenizer, template: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     words.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"}
+    if words.token_to_id("<|im_end|>"):
+        settings["eos_token"] = "<|im_end|>"
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | ({"chat_template": template} if template else {})))
 
 

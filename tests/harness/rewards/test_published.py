@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
     AutoTokenizer,
     Qwen2Model,
 )
@@ -87,11 +87,18 @@ def shepherd(model: Model) -> tuple[list[float], int]:
 
 @torch.no_grad()
 def lines(model: Model) -> tuple[list[float], int]:
-    words, network = AutoTokenizer.from_pretrained(model.path), AutoModelForTokenClassification.from_pretrained(model.path)
-    before = rendered(words, [("user", QUESTION)], opened=True)
-    ids = torch.cat([before, torch.tensor([words("".join(step + "\n" for step in STEPS), add_special_tokens=False)["input_ids"]])], dim=1)
-    ends = [before.numel() + len("".join(step + "\n" for step in STEPS[: n + 1])) - 1 for n in range(len(STEPS))]  # a token is a byte here
-    return network(ids).logits[0, ends, 0].sigmoid().tolist(), ids.numel()
+    words, network = AutoTokenizer.from_pretrained(model.path), AutoModelForCausalLM.from_pretrained(model.path)
+    asked = f"{QUESTION}\nPlease reason step by step. Put your final answer within \\boxed{{}}."
+    ids = rendered(words, [("user", asked)], opened=True)[0].tolist()
+    least, found = 0.0, []
+    for step in STEPS:  # token by token, each from a pass of its own
+        for token in words(step + "\n", add_special_tokens=False)["input_ids"]:
+            chances = network(torch.tensor([ids])).logits[0, -1].softmax(-1)
+            closes = token == words("\n", add_special_tokens=False)["input_ids"][0]
+            least = min(least, (chances[token] + (chances[words.eos_token_id] if closes else 0)).log().item())
+            ids.append(token)
+        found.append(1 / (1 + math.exp(-(0.5 * least + 2.0))))
+    return found, len(ids)
 
 
 FORMATS: dict[str, tuple[Callable[..., Model], Callable[[Model], tuple[list[float], int]]]] = {
@@ -109,8 +116,9 @@ def test_scores_are_those_of_a_plain_forward_pass(name: str, tmp_path: Path) -> 
     wanted, tokens = plain(model)
     found = scored(model, format=name)
     assert found.scores == pytest.approx(wanted, abs=1e-6)
-    assert len(set(found.scores)) == len(STEPS), "a head that says the same everywhere would pass"
-    assert (found.usage.prompt + found.usage.scored, found.usage.scored, found.usage.calls) == (tokens, len(STEPS), 1)
+    assert len(set(found.scores)) > 1, "a head that says the same everywhere would pass"
+    read = len("".join(step + "\n" for step in STEPS)) if name == "perpass" else len(STEPS)  # a token is a byte there
+    assert (found.usage.prompt + found.usage.scored, found.usage.scored, found.usage.calls) == (tokens, read, 1)
 
 
 @torch.no_grad()
@@ -142,6 +150,8 @@ def test_a_language_model_needs_a_format(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_the_format_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its weights lack .* tensors"):
+        scored(built.rlhflow(tmp_path / "model"), format="qwen2.5-math-prm")
+    with pytest.raises(UserError, match="format perpass needs `reward` with scale and shift in the config.json of model 'model'"):
         scored(built.rlhflow(tmp_path / "model"), format="perpass")
     with pytest.raises(UserError, match="no chat template"):
         scored(built.shepherd(tmp_path / "shepherd"), format="rlhflow")

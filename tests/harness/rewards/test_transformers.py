@@ -18,7 +18,7 @@ CALLS = [(f"question {n}" * (n % 4 + 1), [f"step {i} of {n}" for i in range(n % 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return built.lines(tmp_path_factory.mktemp("reward") / "model", context=256)
+    return built.lines(tmp_path_factory.mktemp("reward") / "model", context=512)
 
 
 async def opened(model: Model, **settings: object) -> TransformersReward:
@@ -49,7 +49,7 @@ def test_scores_do_not_depend_on_the_batch(model: Model, monkeypatch: pytest.Mon
     monkeypatch.setattr(Scorer, "_pass", lambda self, asked: passes.append(len(asked)) or plain(self, asked))
     alone = asyncio.run(one_by_one(model))
     assert passes == [1] * len(CALLS)
-    for settings, most in (({}, 1), ({"max_batch_tokens": 600}, len(CALLS))):
+    for settings, most in (({}, 1), ({"max_batch_tokens": 1500}, len(CALLS))):
         passes.clear()
         batched = asyncio.run(together(model, **settings))
         assert sum(passes) == len(CALLS) and len(passes) <= most
@@ -75,7 +75,7 @@ def test_what_is_over_long_has_no_score_and_costs_nothing(model: Model) -> None:
         reward = await opened(model)
         try:
             fits = await reward.steps("q", ["x" * 100, "y"])
-            return fits, await reward.steps("q", ["x" * 300, "y"]), reward.counters()
+            return fits, await reward.steps("q", ["x" * 600, "y"]), reward.counters()
         finally:
             await reward.close()
 
@@ -137,6 +137,8 @@ def test_it_is_a_reward_with_complete_settings(model: Model) -> None:
         "collect_ms": 10.0,
         "max_batch_tokens": 16_384,
         "threads": None,
+        "scale": 0.5,
+        "shift": 2.0,
     }
 
 
