@@ -72,7 +72,7 @@ class Speculation:
 
 
 def count(
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | Shape,
     *,
     prompt: int,
     output: int,
@@ -82,7 +82,8 @@ def count(
     speculative: Speculation | Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Flops:
-    """FLOPs of one call to the model that `config` (a parsed `config.json`, or `PretrainedConfig.to_dict()`) describes.
+    """FLOPs of one call to the model that `config` (a parsed `config.json`, or `PretrainedConfig.to_dict()`) describes. For many calls to one
+    model, give what `shape` made of it, settings included.
 
     prompt: tokens in the prompt, cached ones included.  cached: prompt tokens whose keys and values were already there; they cost nothing.
     scored: tokens after the prompt that are only scored (teacher forcing).  output: tokens sampled after those.
@@ -98,7 +99,9 @@ def count(
     """
     if min(prompt, output, cached, scored) < 0 or cached > prompt:
         raise ValueError(f"impossible token counts: prompt={prompt}, cached={cached}, scored={scored}, output={output}")
-    model = shape(config, **settings)
+    if isinstance(config, Shape) and settings:
+        raise TypeError("a shape has its settings already")
+    model = config if isinstance(config, Shape) else shape(config, **settings)
     block = prompt - cached + scored  # one forward pass: the fresh prompt, and whatever is scored after it
     before, steps = prompt + scored, max(output - 1, 0)
     if speculative is None:

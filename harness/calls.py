@@ -57,11 +57,17 @@ def executed(place: Deployment, usage: Usage, sampling: Sampling | None = None) 
 
 @lru_cache(maxsize=4096)  # a call is counted when it is made and again when it is charged
 def _executed(place: Deployment, prompt: int, output: int, cached: int, scored: int, experts: int | None) -> flops.Flops | None:
+    model = _shape(place, experts)
+    return None if model is None else flops.count(model, prompt=prompt, output=output, cached=cached, scored=scored)
+
+
+@lru_cache(maxsize=256)
+def _shape(place: Deployment, experts: int | None) -> flops.Shape | None:
     if place.model.config is None:
         return None
     settings = counting(place) | ({} if experts is None else {"experts": experts})
     try:
-        return flops.count(place.model.config, prompt=prompt, output=output, cached=cached, scored=scored, **settings)
+        return flops.shape(place.model.config, **settings)
     except flops.UnknownArchitecture:
         return None
 

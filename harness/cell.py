@@ -99,6 +99,11 @@ class Cell:
         return content_hash(self.key)
 
     @cached_property
+    def recorded(self) -> Observe:
+        """What is recorded of each of its calls."""
+        return self.observe | self.strategy.strategy.observe | Observe(chunks=self.mode == "live")
+
+    @cached_property
     def strategy_identity(self) -> Frozen:
         """For the seeds of calls."""
         return Frozen(self.strategy.identity())

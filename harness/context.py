@@ -322,11 +322,10 @@ class Context:
     async def _engine(
         self, place: Deployment, prompt: Prompt, sampling: Sampling, seed: int, watch: Watch | None = None, every: int = 32
     ) -> Sample:
-        observe = self.cell.observe | self.cell.strategy.strategy.observe
+        observe = self.cell.recorded
         if place is not self.cell.policy:  # what the plan wants observed was checked against the policy's engine only
             can = place.engine.capabilities
-            observe = Observe(observe.logprobs and can.logprobs, observe.confidence and can.confidence)
-        observe |= Observe(chunks=self.cell.mode == "live")
+            observe = Observe(observe.logprobs and can.logprobs, observe.confidence and can.confidence, observe.chunks)
         return await self._retried(lambda: place.engine.generate(prompt, sampling, seed, observe, watch, every))
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -212,7 +212,12 @@ class Observe:
     hidden: bool = False  # how hidden states moved: Sample.signals
 
     def __or__(self, other: Observe) -> Observe:
-        return Observe(*(getattr(self, f.name) or getattr(other, f.name) for f in fields(self)))
+        return Observe(
+            self.logprobs or other.logprobs,
+            self.confidence or other.confidence,
+            self.chunks or other.chunks,
+            self.hidden or other.hidden,
+        )
 
 
 INSIDE = ("dola", "entropy", "experts")

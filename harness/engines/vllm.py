@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -336,15 +337,22 @@ class VLLMEngine:
     def environment(self) -> Mapping[str, str]:
         """Package versions, the device, and of an open engine the size of its cache and batches in tokens."""
         found = {"device": self.device}
-        for package in PACKAGES:
-            with contextlib.suppress(PackageNotFoundError):
-                found[package] = version(package)
+        found |= _versions()
         if self._core is not None:
             config = self._core.config
             blocks, size = config.cache_config.num_gpu_blocks, config.cache_config.block_size
             found |= {"kv_cache_tokens": str((blocks or 0) * size), "kv_cache_block": str(size)}
             found["max_num_batched_tokens"] = str(config.scheduler_config.max_num_batched_tokens)
         return found
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _ends(model: Model, folder: Path, tokenizer: Any) -> list[int]:
