@@ -7,12 +7,13 @@ import gc
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness import attempt
+from harness import work as work_of
 from harness.attempt import Answered, Judged
 from harness.calls import executed
 from harness.cell import Cell, Deployment
@@ -26,6 +27,7 @@ from harness.pool import ObservationMissing, Pools
 from harness.prompts import as_text
 from harness.spending import Spending
 from harness.windows import WindowRecorder, meter_for
+from harness.work import Chain, One, Work
 from harness.writer import Writer
 from perpass.errors import BudgetReached
 from perpass.identity import seed_from
@@ -34,22 +36,6 @@ from tasks.types import Outcome, Problem
 
 if TYPE_CHECKING:
     from results.store import Store
-
-IN_FLIGHT = 64  # problems, for engines that do not say how many keep them busy
-
-
-@dataclass(eq=False)
-class Work:
-    """A cell as it is run: its database ids and what is still to do."""
-
-    cell: Cell
-    cell_id: int
-    problem_ids: dict[str, int]
-    todo: list[tuple[Problem, int]]
-    resumed: bool
-    dropped: str = ""  # why the rest of the cell is not run
-    left: int = 0  # attempts of this run that are not stored yet
-
 
 async def run(
     cells: Sequence[Cell], store: Store, *, name: str, text: str, argv: Sequence[str], series: str = "main", options: Options = Options()
@@ -123,7 +109,7 @@ class _Run:
         from results.energy import settle_all
 
         settle_all(self.store.engine)  # what a killed run left
-        places = {d.hash: d for w in work for d in _places(w.cell)}
+        places = {d.hash: d for w in work for d in work_of.places(w.cell)}
         self.surroundings = surroundings = environment([w.cell for w in work], places.values())
         self.run_id = self.store.begin_run(self.name, self.text, self.argv, surroundings, self.series)
         self.ids = {
@@ -144,7 +130,7 @@ class _Run:
     async def _missing(self, work: Sequence[Work]) -> str:
         """Run it all; returns how it ended."""
         self.spending = Spending(self.options, self.status)
-        groups = list(_groups(work))
+        groups = list(work_of.groups(work))
         for places, _ in groups:  # before anything is spent: --require-energy fails closed
             self.spending.check(places, meter_for([p.hardware for p in places], self.options.require_energy))
         await self.writer.call(self._begin, work)
@@ -228,7 +214,7 @@ class _Run:
                 self._store(w, await attempt.judge(answered))
             return answered is not None and answered.error is None
 
-        await self._work((job for w in work for job in _chains(w)), self.options.in_flight or _in_flight(work), one)
+        await self._work((job for w in work for job in work_of.chains(w)), self.options.in_flight or work_of.in_flight(work), one)
 
     async def _live(self, w: Work, services: Services, recorder: WindowRecorder) -> None:
         """Alone on its devices; judging waits until the window has closed."""
@@ -242,7 +228,7 @@ class _Run:
         try:
             async with recorder.span("whole", w.cell_id):
                 if w.cell.rate is None:
-                    await self._work(_chains(w), w.cell.concurrency or 1, one)
+                    await self._work(work_of.chains(w), w.cell.concurrency or 1, one)
                 else:
                     await self._arrivals(w, w.cell.rate, one)
             recorder.steady(w.cell_id, [call.made for a in answers for call in a.calls], w.cell.concurrency or 1)
@@ -393,19 +379,6 @@ class _Run:
                 self.options.progress(replace(self.status, notes=list(self.status.notes)))
 
 
-Chain = list[tuple[Problem, int]]
-"""Attempts that run one after another: the problems of one trial for a strategy with memory, a single attempt for all others."""
-One = Callable[[Work, Problem, int, Memory], Awaitable[bool]]
-
-
-def _chains(w: Work) -> Iterator[tuple[Work, Chain]]:
-    if not w.cell.strategy.strategy.memory:
-        yield from ((w, [job]) for job in w.todo)
-        return
-    for trial in sorted({trial for _, trial in w.todo}):
-        yield w, [job for job in w.todo if job[1] == trial]
-
-
 @contextmanager
 def _old_objects_kept() -> Iterator[None]:
     """The garbage collector leaves alone what is there already, most of all the modules: it would go through them again and again because
@@ -418,21 +391,3 @@ def _old_objects_kept() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _places(cell: Cell) -> list[Deployment]:
-    return [cell.policy, *cell.roles.values()]
-
-
-def _in_flight(work: Sequence[Work]) -> int:
-    """Problems in flight that keep the busiest engine of these cells busy, by its own word."""
-    return max(getattr(place.engine, "in_flight", IN_FLIGHT) for w in work for place in _places(w.cell))
-
-
-def _groups(work: Sequence[Work]) -> Iterator[tuple[list[Deployment], list[Work]]]:
-    """Cells by the set of engines that they need, in order of first appearance."""
-    groups: dict[frozenset[str], list[Work]] = {}
-    for w in work:
-        groups.setdefault(frozenset(d.hash for d in _places(w.cell)), []).append(w)
-    for members in groups.values():
-        yield list({d.hash: d for w in members for d in _places(w.cell)}.values()), members
