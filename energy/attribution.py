@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import fsum
 
@@ -85,7 +86,7 @@ def attribute(windows: Sequence[Window], calls: Sequence[Call], devices: int = 1
         shares[call.id] = Share(
             energy_j={d: _sum(fractions, joules[d]) for d in domains},
             device_s=_sum(fractions, seconds),
-            codes=tuple(code for code in Code if code in codes),
+            codes=_in_order(frozenset(codes)),
         )
     idle = set(range(len(windows))) - {w for work in works for w, _ in work.parts}
     return Attribution(
@@ -93,6 +94,11 @@ def attribute(windows: Sequence[Window], calls: Sequence[Call], devices: int = 1
         unattributed_j={d: fsum(joules[d][w] or 0.0 for w in idle) for d in domains},
         unattributed_s=fsum(seconds[w] for w in idle),
     )
+
+
+@lru_cache(maxsize=256)  # of the few sets of codes that there are
+def _in_order(codes: frozenset[Code]) -> tuple[Code, ...]:
+    return tuple(code for code in Code if code in codes)
 
 
 class _Spans:

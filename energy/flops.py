@@ -82,8 +82,8 @@ def count(
     speculative: Speculation | Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Flops:
-    """FLOPs of one call to the model that `config` (a parsed `config.json`, or `PretrainedConfig.to_dict()`) describes. For many calls to one
-    model, give what `shape` made of it, settings included.
+    """FLOPs of one call to the model that `config` (a parsed `config.json`, or `PretrainedConfig.to_dict()`) describes. For many calls to
+    one model, give what `shape` made of it, settings included.
 
     prompt: tokens in the prompt, cached ones included.  cached: prompt tokens whose keys and values were already there; they cost nothing.
     scored: tokens after the prompt that are only scored (teacher forcing).  output: tokens sampled after those.

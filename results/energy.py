@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from math import fsum
 from typing import Any
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from energy import attribution
 from energy.codes import Code
 from energy.windows import SHORTEST_S, Domain, DomainEnergy, Source, Window
-from results import schema
+from results import bulk, schema
 from results.database import transaction
 from results.texts import chunks
 
@@ -259,7 +260,8 @@ def share_out(windows: Sequence[Window], calls: Sequence[Any], outside: str) -> 
     return shares, Settled(len(calls), total, attributed, found.unattributed_j.get(Domain.GPU, 0.0))
 
 
-def _primary(codes: Iterable[Code], outside: str) -> str | None:
+@lru_cache(maxsize=256)  # of the few sets of codes that there are
+def _primary(codes: tuple[Code, ...], outside: str) -> str | None:
     """The code that says most: what made joules null first, an estimate last."""
     present = set(codes)
     if Code.WINDOW_LOST in present:
@@ -291,16 +293,11 @@ def _settle_live(connection: sa.Connection, cell_id: int) -> tuple[dict[int, Sha
 
 
 def _store_shares(connection: sa.Connection, shares: dict[int, Share]) -> None:
-    statement = (
-        sa.update(_SAMPLE)
-        .where(_SAMPLE.c.id == sa.bindparam("row"))
-        .values(
-            energy_j=sa.bindparam("j"), device_s=sa.bindparam("s"), energy_source=sa.bindparam("source"), energy_code=sa.bindparam("code")
-        )
-    )
-    rows = [{"row": n, "j": s.energy_j, "s": s.device_s, "source": s.source, "code": s.code} for n, s in shares.items()]
-    for part in chunks(rows):
-        connection.execute(statement, part)
+    rows = [
+        {"id": n, "energy_j": s.energy_j, "device_s": s.device_s, "energy_source": s.source, "energy_code": s.code}
+        for n, s in shares.items()
+    ]
+    bulk.update(connection, _SAMPLE, rows)
 
 
 # --- charging attempts ------------------------------------------------------------------------------------------------------------------
@@ -338,38 +335,17 @@ def _sums(*by: Any) -> sa.Select[Any]:
 
 
 def _charge_ledger(connection: sa.Connection, ids: Sequence[int]) -> None:
-    by = (_USE.c.attempt_id, _USE.c.role, _SAMPLE.c.model_id, _SAMPLE.c.kind)
-    rows = connection.execute(_sums(*by).where(_USE.c.attempt_id.in_(ids))).all()
-    statement = (
-        sa.update(_LEDGER)
-        .where(
-            _LEDGER.c.attempt_id == sa.bindparam("attempt"),
-            _LEDGER.c.role == sa.bindparam("of_role"),
-            _LEDGER.c.model_id == sa.bindparam("model"),
-            _LEDGER.c.kind == sa.bindparam("of_kind"),
-        )
-        .values(energy_j=sa.bindparam("j"), device_s=sa.bindparam("s"), energy_code=sa.bindparam("code"))
-    )
-    if rows:
-        values = [
-            {"attempt": r.attempt_id, "of_role": r.role, "model": r.model_id, "of_kind": r.kind, "j": r.j, "s": r.s, "code": r.code}
-            for r in rows
-        ]
-        connection.execute(statement, values)
+    grouped = (_USE.c.attempt_id, _USE.c.role, _SAMPLE.c.model_id, _SAMPLE.c.kind)
+    rows = connection.execute(_sums(*grouped).where(_USE.c.attempt_id.in_(ids))).all()
+    by = ("attempt_id", "role", "model_id", "kind")
+    values = [dict(zip(by, row, strict=False)) | {"energy_j": row.j, "device_s": row.s, "energy_code": row.code} for row in rows]
+    bulk.update(connection, _LEDGER, values, by=by)
 
 
 def _charge_attempts(connection: sa.Connection, ids: Sequence[int]) -> None:
     sums = {r.attempt_id: r for r in connection.execute(_sums(_USE.c.attempt_id).where(_USE.c.attempt_id.in_(ids)))}
     codes = connection.execute(sa.select(_ATTEMPT.c.id, _ATTEMPT.c.codes).where(_ATTEMPT.c.id.in_(ids)))
-    rows = [{"row": n, **_charged(sums.get(n), own)} for n, own in codes]
-    statement = (
-        sa.update(_ATTEMPT)
-        .where(_ATTEMPT.c.id == sa.bindparam("row"))
-        .values(
-            energy_j=sa.bindparam("j"), device_s=sa.bindparam("s"), energy_source=sa.bindparam("source"), energy_code=sa.bindparam("code")
-        )
-    )
-    connection.execute(statement, rows)
+    bulk.update(connection, _ATTEMPT, [{"id": n, **_charged(sums.get(n), own)} for n, own in codes])
 
 
 def _forgo(connection: sa.Connection, ids: Sequence[int]) -> None:
@@ -383,8 +359,8 @@ def _forgo(connection: sa.Connection, ids: Sequence[int]) -> None:
 def _charged(sums: Any, own: dict[str, str]) -> dict[str, Any]:
     """An attempt's energy columns. Its own code (`other_engine`: replayed from elsewhere) makes its joules null; no call took no joules."""
     if "energy_j" in own:
-        return {"j": None, "s": None, "source": None, "code": own["energy_j"]}
+        return {"energy_j": None, "device_s": None, "energy_source": None, "energy_code": own["energy_j"]}
     if sums is None:
-        return {"j": 0.0, "s": 0.0, "source": None, "code": None}
+        return {"energy_j": 0.0, "device_s": 0.0, "energy_source": None, "energy_code": None}
     source = sums.source if sums.source == sums.other else "mixed"
-    return {"j": sums.j, "s": sums.s, "source": source, "code": sums.code}
+    return {"energy_j": sums.j, "device_s": sums.s, "energy_source": source, "energy_code": sums.code}

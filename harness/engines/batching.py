@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.engines import sampler
+from harness.engines.clock import now
 from harness.engines.forward import Forward, Look
-from harness.engines.jobs import Generation, Job, Scoring, looked, now
+from harness.engines.jobs import Generation, Job, Scoring, looked
 from harness.types import Usage
 from perpass.errors import PerPassError
 

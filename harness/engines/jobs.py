@@ -1,8 +1,7 @@
-"""What the worker thread of an engine is asked to do, and the clock that both sides read."""
+"""What the worker thread of an engine is asked to do."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,13 +12,6 @@ from harness.engines.inside import NOTHING, Inside
 from harness.engines.rendering import StopFinder
 from harness.engines.signals import Trajectory
 from harness.types import Finish, Observe, Sampling
-
-_EPOCH = time.time() - time.perf_counter()
-
-
-def now() -> float:
-    """Seconds since the epoch, advancing with the monotonic clock: differences are true durations."""
-    return _EPOCH + time.perf_counter()
 
 
 @dataclass(eq=False, kw_only=True)

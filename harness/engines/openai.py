@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine
 from harness.engines import openai_settings as given
-from harness.engines.jobs import now
+from harness.engines.clock import now
 from harness.engines.openai_errors import lengths
 from harness.engines.openai_reading import Cutter, Kept, Reading, number
 from harness.engines.openai_requests import (

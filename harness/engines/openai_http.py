@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import aiohttp
 
-from harness.engines.jobs import now
+from harness.engines.clock import now
 from harness.engines.openai_errors import Refused, error_object, failure, said
 from harness.types import TransportFault
 from perpass.errors import PerPassError

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from harness.engines.jobs import now
+from harness.engines.clock import now
 from harness.engines.openai_errors import Refused
 from harness.engines.openai_http import Client
 from harness.engines.openai_reading import TOP, Reading, number

@@ -173,7 +173,8 @@ class TransformersEngine:
         when the context has no room for one token, UserError for a prompt or parameter that the model cannot take, PerPassError when the
         engine failed or is closed. Cancelling the task frees the request's row at the next step.
         """
-        from harness.engines.jobs import Generation, now
+        from harness.engines.clock import now
+        from harness.engines.jobs import Generation
         from harness.engines.signals import Trajectory
 
         sent = now()
@@ -209,7 +210,8 @@ class TransformersEngine:
 
         Prompt and text are tokenised separately: scored jointly, the tokens at the seam could belong to both. Raises as `generate`.
         """
-        from harness.engines.jobs import Scoring, now
+        from harness.engines.clock import now
+        from harness.engines.jobs import Scoring
 
         sent = now()
         rendered = self._rendered(prompt, None)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import models
 from harness.engines import engine
+from harness.engines.clock import now
 from harness.engines.device import accelerator
-from harness.engines.jobs import now
 from harness.engines.vllm_stream import Stream
 from harness.types import Capabilities, Model, Observe, PromptTooLong, Sample, Sampling, Scored, Timing, Usage, Watch
 from perpass.errors import PerPassError, UserError, unknown

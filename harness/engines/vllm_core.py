@@ -26,7 +26,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from harness.engines import vllm_processes as processes
-from harness.engines.jobs import now
+from harness.engines.clock import now
 from harness.engines.vllm_stream import Stream
 from perpass.errors import PerPassError, UserError
 

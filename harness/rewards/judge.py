@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.engines import engines
-from harness.engines.jobs import now
+from harness.engines.clock import now
 from harness.rewards import reward
 from harness.types import Capabilities, Engine, Model, PromptTooLong, StepScores, Timing, Usage
 from perpass.errors import UserError

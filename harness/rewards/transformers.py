@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from harness.engines.clock import now
 from harness.engines.device import accelerator
-from harness.engines.jobs import now
 from harness.engines.transformers import PACKAGES, _libraries
 from harness.rewards import formats, reward
 from harness.rewards.collector import Collector

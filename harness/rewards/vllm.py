@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from harness import models
+from harness.engines.clock import now
 from harness.engines.device import accelerator
-from harness.engines.jobs import now
 from harness.engines.vllm import PACKAGES
 from harness.rewards import formats, reward
 from harness.types import Capabilities, Model, StepScores, Timing, Usage

@@ -98,7 +98,8 @@ async def raw(core: Core, asked: list[Asked]) -> int:
 
 
 async def through_a_run(engine: Lasting, given: argparse.Namespace, folder: Path) -> int:
-    """Output tokens of a run of everything."""
+    """Output tokens of a run of everything, every prompt rendered anew."""
+    engine._renderer().render.cache_clear()
     sampling = Sampling(max_tokens=given.max_tokens, min_tokens=given.min_tokens)
     strategy = strategies.get(given.strategy).bind({}, sampling, {})
     task = tasks.load({"kind": "arithmetic", "size": given.problems})
