@@ -23,10 +23,13 @@ from tests.benchmarks.reference_effects import _difference
 VOTE, MOST = "self_consistency(n=16)", "self_consistency(n=40)"
 PAIRS = {
     "sampling-cpu": (
-        *(("cot", VOTE), ("cot", MOST), (VOTE, "adaptive_consistency(n=16"), (MOST, "adaptive_consistency(n=40")),
+        *(("cot", VOTE), ("cot", MOST), (VOTE, "adaptive_consistency(n=16)"), (MOST, "adaptive_consistency(n=40)")),
         *((VOTE, "early_stopping_consistency"), ("cot", "self_refine")),
     ),
-    "search-cpu": ((VOTE, "reward_vote(n=16)"), (VOTE, "best_of_n_reward(n=16)")),
+    "search-cpu": (
+        *((VOTE, "reward_vote(n=16)"), (VOTE, "best_of_n_reward(n=16)"), ("self_consistency(n=8)", "beam(width=8)")),
+        *(("self_consistency(n=8)", "particle_filter(width=8)"), ("reward_vote(n=8)", "particle_filter(width=8)")),
+    ),
 }
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 
@@ -59,13 +62,19 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _pair(table: pd.DataFrame, attempts: pd.DataFrame, task: str, base: str, head: str) -> str:
-    names = [next(s for s in table["strategy"] if s == name or s.startswith((f"{name}(", f"{name},"))) for name in (base, head)]
+    names = [next(label for label in table["strategy"] if _is(label, wanted)) for wanted in (base, head)]
     (model,) = set(table["model"])
     words = _difference(table, attempts, model, (task, names[0]), (task, names[1]))
     tokens = [float(table[(table["task"] == task) & (table["strategy"] == name)]["output_tokens"].iloc[0]) for name in names]
     ratio = tokens[0] / tokens[1]
     times = f"{ratio:.2f} × fewer" if ratio > 1 else f"{1 / ratio:.1f} × as many"
     return f"| `{names[1]}` − `{names[0]}` | {words} | {tokens[1]:,.0f} against {tokens[0]:,.0f}: {times} |"
+
+
+def _is(label: str, wanted: str) -> bool:
+    """`reward_vote(agg=last, n=16)` is a `reward_vote(n=16)`."""
+    (name, _, given), (other, _, asked) = label.partition("("), wanted.partition("(")
+    return name == other and {*asked.rstrip(")").split(", ")} - {""} <= {*given.rstrip(")").split(", ")}
 
 
 def record(experiment: str, rows: list[dict[str, Any]]) -> None:
