@@ -78,11 +78,10 @@ async def judged(name: str, problems: Sequence[Asked], reward: TransformersRewar
 
 
 def auc(verdicts: Sequence[bool], scores: Sequence[float]) -> float:
-    """The probability that a right step scores above a wrong one (Mann and Whitney), ties half."""
+    """The probability that a right step scores above a wrong one (Mann and Whitney), ties half; NaN where there are not both."""
     true = np.asarray(verdicts)
-    ranks = rankdata(scores)
-    n, m = true.sum(), (~true).sum()
-    return float((ranks[true].sum() - n * (n + 1) / 2) / (n * m))
+    n, m = int(true.sum()), int((~true).sum())
+    return float((rankdata(scores)[true].sum() - n * (n + 1) / 2) / (n * m)) if n and m else math.nan
 
 
 Choose = Callable[[Judged], float]
@@ -152,7 +151,7 @@ def _auc_cell(made: Sequence[Judged]) -> str:
 
     rng = np.random.default_rng(0)
     draws = [of(rng.integers(len(per), size=len(per)).tolist()) for _ in range(200)]
-    low, high = np.quantile(draws, (0.025, 0.975))
+    low, high = np.nanquantile(draws, (0.025, 0.975))  # a draw of problems without a wrong step says nothing
     verdicts = [v for vs, _ in per for v in vs]
     return f"{of(range(len(per))):.3f} ({low:.3f} to {high:.3f}; {verdicts.count(False):,} of {len(verdicts):,} wrong)"
 

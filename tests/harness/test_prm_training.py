@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -138,3 +139,4 @@ def test_choosers() -> None:
 def test_auc_is_the_share_of_pairs_in_order() -> None:
     assert auc([True, True, False], [0.9, 0.4, 0.4]) == 0.75
     assert auc([True, False], [0.0, 1.0]) == 0.0
+    assert math.isnan(auc([True, True], [0.0, 1.0]))
