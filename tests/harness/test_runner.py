@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import random
@@ -202,6 +203,26 @@ def test_interrupting_saves_the_state(tmp_path: Path) -> None:
     assert ended.status == "interrupted" and 19 <= ended.state.attempts_done <= 20
     assert len(table(db, "select * from attempt")) == ended.state.attempts_done
     assert table(db, "select status from run").status.tolist() == ["interrupted"]
+
+
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    during: list[int] = []
+
+    class Looking(ScriptedEngine):
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            during.append(gc.get_freeze_count())
+            return await super().generate(*args, **kwargs)
+
+    assert gc.get_freeze_count() == 0
+    go([cell("cot", place(Looking()))], tmp_path / "a.db")
+    assert min(during) > 0 and gc.get_freeze_count() == 0
+    gc.freeze()  # somebody else's affair
+    try:
+        frozen = gc.get_freeze_count()
+        go([cell("cot", place(Looking()))], tmp_path / "b.db")
+        assert gc.get_freeze_count() > frozen / 2
+    finally:
+        gc.unfreeze()
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

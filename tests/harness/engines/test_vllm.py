@@ -178,6 +178,33 @@ def vllms(pid: int) -> list[psutil.Process]:
     return [p for p in psutil.Process(pid).children(recursive=True) if "VLLM" in p.name() or "EngineCore" in " ".join(p.cmdline())]
 
 
+def test_a_loop_is_woken_once_for_many_messages_and_none_is_lost() -> None:
+    vllm_or_skip()
+    from harness.engines.vllm_core import Post
+
+    async def work() -> list[tuple[int, int]]:
+        loop, wakes, got = asyncio.get_running_loop(), [], []
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *given: wakes.append(given) or wake(*given)  # type: ignore[method-assign]
+        post = Post(loop)
+        senders = [threading.Thread(target=lambda n=n: [post.send(got.append, (n, i)) for i in range(500)]) for n in range(4)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()  # this loop sleeps meanwhile
+        assert 1 <= len(wakes) <= len(senders)
+        post.send(got.append, (4, 0))
+        while len(got) < 2001:
+            await asyncio.sleep(0)
+        return got
+
+    got = run(work())
+    assert [[i for m, i in got if m == n] for n in range(4)] == [list(range(500))] * 4
+    gone = asyncio.new_event_loop()
+    gone.close()
+    Post(gone).send(got.append, (5, 0))  # nobody is there
+
+
 # With vLLM ---------------------------------------------------------------------------------------------------------------------------
 
 
