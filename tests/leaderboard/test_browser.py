@@ -101,9 +101,17 @@ def test_cell_and_attempt_show_what_is_stored_as_text(board: Board) -> None:
 
 def test_a_link_to_any_page_works_on_a_server_that_showed_none_yet(board: Board) -> None:
     """Streamlit learns of the pages by running the script, and before that would take files of a folder `pages` beside it for them."""
+    from playwright.sync_api import TimeoutError
+
     with served(board.db) as address:
         board.page.goto(f"{address}/table?task=sums")
-        board.page.get_by_text("Click a row", exact=False).first.wait_for()
+        shown = board.page.get_by_text("Click a row", exact=False).first
+        try:
+            shown.wait_for()
+        except TimeoutError:
+            # Seen once, on a busy machine: the page's first connection came to nothing. A page that was taken for another stays so.
+            board.page.reload()
+            shown.wait_for()
 
 
 def test_a_click_anywhere_in_a_row_opens_its_cell(board: Board) -> None:
