@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from harness.context import Made, Services
 from harness.environment import engine as environment_of
 from harness.environment import engine_versions, environment
 from harness.events import Options, Status, Summary
+from harness.garbage import seldom_collected
 from harness.memory import Memory
 from harness.offline import borrowed
 from harness.pool import ObservationMissing, Pools
@@ -36,6 +36,7 @@ from tasks.types import Outcome, Problem
 
 if TYPE_CHECKING:
     from results.store import Store
+
 
 async def run(
     cells: Sequence[Cell], store: Store, *, name: str, text: str, argv: Sequence[str], series: str = "main", options: Options = Options()
@@ -146,8 +147,9 @@ class _Run:
             ended = "interrupted"
         finally:
             ticker.cancel()
-            await self.writer.flush()
-            await self.writer.call(self._end, "failed" if ended == "done" and self.status.errors else ended)
+            with seldom_collected():
+                await self.writer.flush()
+                await self.writer.call(self._end, "failed" if ended == "done" and self.status.errors else ended)
         self._report()
         return ended
 
@@ -172,7 +174,7 @@ class _Run:
             self.surroundings["engines"] = [opened.get(e["hash"], e) for e in self.surroundings["engines"]]
             await self.writer.call(self.store.describe_run, self.run_id, self.surroundings)
             try:
-                with _old_objects_kept():
+                with seldom_collected():
                     if pooled := [w for w in work if w.cell.mode == "pooled"]:
                         async with recorder.span("pooled"):
                             await self._pooled(pooled, services)
@@ -377,17 +379,3 @@ class _Run:
         if self.options.progress:
             with suppress(BrokenPipeError):
                 self.options.progress(replace(self.status, notes=list(self.status.notes)))
-
-
-@contextmanager
-def _old_objects_kept() -> Iterator[None]:
-    """The garbage collector leaves alone what is there already, most of all the modules: it would go through them again and again because
-    of what a run makes, which took a sixth of the CPU time of an attempt."""
-    if gc.get_freeze_count():  # somebody else has done so, and will undo it
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

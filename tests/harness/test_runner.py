@@ -207,15 +207,19 @@ def test_interrupting_saves_the_state(tmp_path: Path) -> None:
 
 def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
     during: list[int] = []
+    seldom: list[int] = []
+    before = gc.get_threshold()
 
     class Looking(ScriptedEngine):
         async def generate(self, *args: Any, **kwargs: Any) -> Any:
             during.append(gc.get_freeze_count())
+            seldom.append(gc.get_threshold()[0])
             return await super().generate(*args, **kwargs)
 
     assert gc.get_freeze_count() == 0
     go([cell("cot", place(Looking()))], tmp_path / "a.db")
     assert min(during) > 0 and gc.get_freeze_count() == 0
+    assert min(seldom) > before[0] and gc.get_threshold() == before
     gc.freeze()  # somebody else's affair
     try:
         frozen = gc.get_freeze_count()
