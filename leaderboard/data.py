@@ -92,13 +92,13 @@ def row(cell: str, series: str) -> Row | None:
 
 
 def cell(name: str, series: str | None) -> dict[str, Any]:
-    """Everything about a cell (`results.show.cell`)."""
+    """Everything about a cell (`results.show.cell`), its joules by phase by FLOPs."""
     return _cell(state(), name, series)
 
 
 @st.cache_data(show_spinner="Reading the cell …", max_entries=16)
 def _cell(state: State, name: str, series: str | None) -> dict[str, Any]:
-    return stored.cell(state[0], name, series, row(name, series) if series else None)
+    return stored.cell(state[0], name, series, row(name, series) if series else None, ("flop",))
 
 
 @st.cache_data(show_spinner="Reading its attempts …", max_entries=16)

@@ -110,11 +110,13 @@ def largest(found: pd.DataFrame, chosen: str) -> str:
 # --- before a page asks -----------------------------------------------------------------------------------------------------------------
 
 
-def begin(address: str) -> None:
-    """Read, in a thread, what the first page will ask for. What goes wrong, the page that asks says."""
+def begin(address: str) -> threading.Thread:
+    """Read, in the thread returned, what the first page will ask for. What goes wrong, the page that asks says."""
     now, cells = state(address), Future[Any]()
     _begun[now, "catalogue"] = cells
-    threading.Thread(target=_begin, args=(address, now, cells), daemon=True).start()
+    thread = threading.Thread(target=_begin, args=(address, now, cells), daemon=True)
+    thread.start()
+    return thread
 
 
 def _begin(address: str, now: State, cells: Future[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -31,6 +32,9 @@ SETTINGS = {
 # Loaded before the first page asks for them; what a page alone needs, once Streamlit runs.
 HEAVY = ("plotly.graph_objs._figure", "plotly.graph_objs.scatter", "results.advice")
 PAGE = "leaderboard.pages.frontier"
+READING_S = 3.0
+"""The address is said when the first page's numbers are there, so that they do not keep the browser from its work; but after this time
+also where they are not."""
 TURN_S = 0.0005
 """How long a thread that computes may keep one that answers a browser waiting, for each of a hundred files; Python says 5 ms."""
 
@@ -61,19 +65,22 @@ def serve(database: str, port: int | None, host: str, headless: bool) -> int:
 
 
 def application(database: str, address: str, headless: bool) -> Any:
-    """The app and what is around it, for an ASGI server. When Streamlit runs, the first page's numbers are begun and `address` is said."""
+    """The app and what is around it, for an ASGI server. When Streamlit runs, the first page's numbers are read and `address` is said."""
     import streamlit as st
     from starlette.middleware import Middleware
 
+    from leaderboard import reading
     from leaderboard.shell import Shell
+
+    begun = None
+    with suppress(PerPassError):  # the page says it
+        begun = reading.begin(database)
 
     @asynccontextmanager
     async def started(app: Any) -> AsyncIterator[None]:
-        from leaderboard import reading
-
         import_module(PAGE)
-        with suppress(PerPassError):  # the page says it
-            reading.begin(database)
+        if begun:
+            await asyncio.to_thread(begun.join, READING_S)
         print(f"The leaderboard is at {address} (ends with Ctrl-C)", flush=True)
         if not headless:
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -26,11 +26,11 @@ KEPT = "public, immutable, max-age=31536000"  # as Streamlit says: a file's name
 EARLY = """<script type="module">
 // Charts' program begins when the server has been asked for the page, and takes as long as its answer.
 const watch = new MutationObserver(() => {
-  if (!document.querySelector('[data-test-connection-state=CONNECTED]')) return;
+  if (!document.querySelector('[data-test-script-state=running]')) return;
   watch.disconnect();
   import('./%s');
 });
-watch.observe(document, {subtree: true, attributes: true, attributeFilter: ['data-test-connection-state']});
+watch.observe(document, {subtree: true, attributes: true, attributeFilter: ['data-test-script-state']});
 </script>
 """
 

@@ -1,16 +1,17 @@
 """Joules by phase: a call's prefill (its prompt is read, or text is scored) and its decoding (tokens are made), by role.
 
-Nothing is stored: the windows are shared out again, with two parts for every call. The basis says by what:
+Nothing is stored. The basis says by what they are shared out:
 
-- `flop`: the FLOPs of each phase. A call's two parts add up to what settling attributed to it.
-- `tokens`: one each for a fresh prompt token, a scored one, and an output token. Other calls take other shares then, windows the same.
+- `flop`: the FLOPs of each phase. What settling attributed to a call is divided among its two parts.
+- `tokens`: one each for a fresh prompt token, a scored one, and an output token. Other calls take other shares then, so the windows are
+  shared out again, to all calls that they cover: seconds for a large run.
 
 The parts of all calls and what no call took add up to the windows, to 1e-9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -23,7 +24,7 @@ from results import energy, schema
 BASES = ("flop", "tokens")
 PHASES = ("prefill", "decode")
 WHOLE = "whole"
-"""The part of a call whose phases are not known, and of other cells' calls."""
+"""The part of a call whose phases are not known."""
 NO_CONFIG = "config_not_kept"
 
 _S: Any = schema.Sample.__table__
@@ -51,7 +52,7 @@ class Part:
     devices: int | None
 
 
-def of_cell(connection: sa.Connection, cell_id: int) -> list[dict[str, Any]]:
+def of_cell(connection: sa.Connection, cell_id: int, bases: Sequence[str] = BASES) -> list[dict[str, Any]]:
     """A row per role and phase: role, phase, tokens, and for each basis joules per attempt (`flop_j`, `tokens_j`), with `reasons`.
 
     Charged, as everywhere: a call that attempts share is charged to each. Attempts with a call whose joules are not known are left out of
@@ -60,7 +61,7 @@ def of_cell(connection: sa.Connection, cell_id: int) -> list[dict[str, Any]]:
     used = sa.select(_U.c.attempt_id, _U.c.sample_id, _U.c.role, _U.c.share, _U.c.output).join(_A, _A.c.id == _U.c.attempt_id)
     uses = connection.execute(used.where(_A.c.cell_id == cell_id, _A.c.error.is_(None)).order_by(_U.c.attempt_id, _U.c.ordinal)).all()
     calls = {row.id: row for row in connection.execute(_calls(cell_id))}
-    found = {basis: _joules(connection, cell_id, calls, basis) for basis in BASES}
+    found = {basis: {"flop": _by_flops, "tokens": _by_tokens}[basis](connection, cell_id, calls) for basis in bases}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for use in uses:
         for phase, tokens in _tokens(calls[use.sample_id]).items():
@@ -93,15 +94,25 @@ def shares(connection: sa.Connection, cell_id: int, split: Split) -> Joules:
     return found
 
 
-def _joules(connection: sa.Connection, cell_id: int, calls: Mapping[int, Any], basis: str) -> Joules:
-    """Of the cell's calls. A call whose phases cannot be told apart has None with the reason."""
-    if basis == "tokens":
-        every = {row.id: row for row in connection.execute(_calls(None, runs={row.run_id for row in calls.values()}))}
-        return shares(connection, cell_id, lambda c: _tokens(every[c.id]))
+def _by_tokens(connection: sa.Connection, cell_id: int, calls: Mapping[int, Any]) -> Joules:
+    every = {row.id: row for row in connection.execute(_calls(None, runs={row.run_id for row in calls.values()}))}
+    return shares(connection, cell_id, lambda c: _tokens(every[c.id]))
+
+
+def _by_flops(connection: sa.Connection, cell_id: int, calls: Mapping[int, Any]) -> Joules:
+    """A call whose phases cannot be told apart has None with the reason."""
     configs = _configs(connection, cell_id)
-    weights = {n: _by_flops(row, configs) for n, row in calls.items()}
-    found = shares(connection, cell_id, lambda c: weights.get(c.id) or {WHOLE: c.flop})
-    return {n: {WHOLE: (None, NO_CONFIG)} if own.get(WHOLE, (None, ""))[0] is not None else own for n, own in found.items() if n in calls}
+    return {n: _divided(row, configs.get((row.model_id, row.engine_id, row.hardware_id))) for n, row in calls.items()}
+
+
+def _divided(row: Any, counting: Mapping[str, Any] | None) -> dict[str, tuple[float | None, str | None]]:
+    if row.energy_j is None:
+        return {WHOLE: (None, row.energy_code)}
+    share = _prefill_share(row, counting)
+    if share is None:
+        return {WHOLE: (None, NO_CONFIG)}
+    prefill = {"prefill": (row.energy_j * share, row.energy_code)}
+    return prefill | ({"decode": (row.energy_j * (1 - share), row.energy_code)} if row.output_tokens else {})
 
 
 def _tokens(row: Any) -> dict[str, float]:
@@ -110,9 +121,8 @@ def _tokens(row: Any) -> dict[str, float]:
     return ({"prefill": float(fresh)} if fresh or not output else {}) | ({"decode": float(output)} if output else {})
 
 
-def _by_flops(row: Any, configs: Mapping[tuple[int, int, int], Mapping[str, Any] | None]) -> dict[str, float] | None:
-    """What was executed in each phase; None where the model is not known. The first output token comes from the prefill's pass."""
-    counting = configs.get((row.model_id, row.engine_id, row.hardware_id))
+def _prefill_share(row: Any, counting: Mapping[str, Any] | None) -> float | None:
+    """Of what was executed; None where the model is not known. The first output token comes from the prefill's pass."""
     if counting is None or row.flop is None:
         return None
     tokens = {"prompt": row.prompt_tokens, "cached": row.cached_tokens, "scored": row.scored_tokens}
@@ -121,8 +131,7 @@ def _by_flops(row: Any, configs: Mapping[tuple[int, int, int], Mapping[str, Any]
         whole = flops.count(counting["config"], output=row.output_tokens, **tokens, **counting["settings"]).total
     except flops.UnknownArchitecture:
         return None
-    share = prefill / whole if whole else 1.0
-    return {"prefill": row.flop * share} | ({"decode": row.flop * (1 - share)} if row.output_tokens else {})
+    return prefill / whole if whole else 1.0
 
 
 def _code(parts: Mapping[str, tuple[float | None, str | None]] | None) -> str | None:
@@ -136,7 +145,7 @@ def _calls(cell_id: int | None, runs: set[int] | None = None) -> sa.Select[Any]:
     """The calls that a cell used, or all of some runs, as they were executed."""
     flop = (_S.c.flop_linear + _S.c.flop_attention + _S.c.flop_head).label("flop")
     counts = (_S.c.prompt_tokens, _S.c.cached_tokens, _S.c.output_tokens, _S.c.scored_tokens)
-    query = sa.select(_S.c.id, _S.c.run_id, _S.c.model_id, _S.c.engine_id, _S.c.hardware_id, *counts, flop)
+    query = sa.select(_S.c.id, _S.c.run_id, _S.c.model_id, _S.c.engine_id, _S.c.hardware_id, *counts, flop, _S.c.energy_j, _S.c.energy_code)
     if cell_id is None:
         return query.where(_S.c.run_id.in_(runs or ()))
     used = sa.select(_U.c.sample_id).join(_A, _A.c.id == _U.c.attempt_id).where(_A.c.cell_id == cell_id)

@@ -27,12 +27,14 @@ _WINDOW: Any = schema.Window.__table__
 MOST_WINDOWS = 200
 
 
-def cell(db: Db, name: str, series: str | None = None, reported: report.Row | None = None) -> dict[str, Any]:
+def cell(
+    db: Db, name: str, series: str | None = None, reported: report.Row | None = None, bases: Sequence[str] = phases.BASES
+) -> dict[str, Any]:
     """A cell by its public name or the beginning of it (4 digits at least): identities, report row, runs with environment, windows, joules
     by role and phase (`results.phases`), attempts by outcome, and the command that runs it again.
 
-    `series` None: main, or else the newest. `reported`: its row of the report, where that is at hand already. Raises UserError when there
-    is none, or several begin so.
+    `series` None: main, or else the newest. `reported`: its row of the report, where that is at hand already. `bases`: by what joules are
+    divided among phases. Raises UserError when there is none, or several begin so.
     """
     with connected(db) as connection:
         row = _find_cell(connection, name, series)
@@ -42,7 +44,7 @@ def cell(db: Db, name: str, series: str | None = None, reported: report.Row | No
         related = sa.and_(_WINDOW.c.run_id.in_(run_ids), sa.or_(_WINDOW.c.cell_id == row.id, _WINDOW.c.cell_id.is_(None)))
         windows = _windows(connection, related)
         examples = _examples(connection, row.id)
-        split = phases.of_cell(connection, row.id)
+        split = phases.of_cell(connection, row.id, bases)
     rows = [reported] if reported else [r for r in report.rows(db, series=row.series) if r["cell"] == row.name]
     return {
         "cell": row.name,

@@ -3,20 +3,24 @@
 Every round starts the app and a browser anew and opens the Frontier page first, so that its time holds the browser's fetching and reading
 all programs, and what is left of reading the database for the first time; then the other pages. A page is there when its script has ended,
 no placeholder is left and all its charts have points. `start` is from the command to the server's first answer. Memory is the app's largest
-resident set. Chromium and the app share the machine. One value per round, the least and the median.
+resident set. `bare` is the time of the same kind for an app of Streamlit's own server with a chart of one point and nothing else: what no
+page of ours can undercut. Chromium and the app share the machine. One value per round, the least and the median.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from results import frames
-from tests.leaderboard.browser import chromium, served
+from tests.leaderboard.browser import chromium, served, started
 
 CHARTS = ("Frontier", "Cell", "Stress", "Procedures")
 THERE = """(charts) => {
@@ -44,6 +48,32 @@ def pages(database: Path) -> dict[str, str]:
     }
 
 
+BARE = """import plotly.graph_objects as go, streamlit as st
+st.markdown("bare")
+st.plotly_chart(go.Figure(go.Scatter(x=[1], y=[1], mode="markers")))
+"""
+
+
+def bare() -> float:
+    """Seconds of the first page of an app with a chart of one point."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "bare.py"
+        script.write_text(BARE)
+        settings = ["--server.headless=true", "--server.address=127.0.0.1", "--browser.gatherUsageStats=false"]
+        command = lambda port: [sys.executable, "-m", "streamlit", "run", str(script), *settings, f"--server.port={port}"]  # noqa: E731
+        with started(command) as address, chromium() as page:
+            page.goto("about:blank")
+            return timed(page, address, charts=True)
+
+
+def timed(page: Any, address: str, charts: bool) -> float:
+    """Seconds until the page at `address` is there."""
+    began = time.perf_counter()
+    page.goto(address)
+    page.wait_for_function(THERE, arg=charts)
+    return time.perf_counter() - began
+
+
 def one_round(database: Path, wanted: dict[str, str]) -> dict[str, float]:
     """Seconds by page and to start, and the app's memory in MB."""
     began = time.perf_counter()
@@ -52,11 +82,9 @@ def one_round(database: Path, wanted: dict[str, str]) -> dict[str, float]:
         page.goto("about:blank")
         app = next(p for p in psutil.Process().children() if "bench.main" in " ".join(p.cmdline()))
         for name, path in wanted.items():
-            began = time.perf_counter()
-            page.goto(f"{address}/{path}")
-            page.wait_for_function(THERE, arg=name in CHARTS)
-            found[name] = time.perf_counter() - began
-        return found | {"memory": max(p.memory_info().rss for p in [app, *app.children(recursive=True)]) / 1e6}
+            found[name] = timed(page, f"{address}/{path}", name in CHARTS)
+        found["memory"] = max(p.memory_info().rss for p in [app, *app.children(recursive=True)]) / 1e6
+    return found | {"bare": bare()}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,18 @@ def chromium() -> Iterator[Any]:
 @contextmanager
 def served(database: Path) -> Iterator[str]:
     """`bench leaderboard` on a free port; yields its address."""
+    words = [sys.executable, "-m", "bench.main", "leaderboard", "--db", str(database), "--no-open", "--host", "127.0.0.1"]
+    with started(lambda port: [*words, "--port", str(port)]) as address:
+        yield address
+
+
+@contextmanager
+def started(command: Callable[[int], list[str]]) -> Iterator[str]:
+    """A Streamlit server on a free port, given to `command`; yields its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "bench.main", "leaderboard", "--db", str(database), "--port", str(port), "--no-open"]
-    server = subprocess.Popen([*words, "--host", "127.0.0.1"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(command(port), cwd=ROOT, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 120

@@ -41,6 +41,7 @@ def made(folder: Path, kept: bool = True) -> tuple[World, Any, Any]:
 
 
 def told(world: World, cell: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    energy.settle(world.engine, world.run_id)
     with world.engine.connect() as connection:
         return {(row["role"], row["phase"]): row for row in phases.of_cell(connection, cell.id)}
 
@@ -50,7 +51,6 @@ def test_a_call_is_split_by_flops_and_by_tokens(tmp_path: Path) -> None:
     world, key, cell = made(tmp_path)
     world.solve(cell, key, {"p0": ["correct"]})
     world.store.write(windows=[world.window(1000, 1001.5, 12.0)])
-    energy.settle(world.engine, world.run_id)
     found = told(world, cell)
     prefill, decode = found["policy", "prefill"], found["policy", "decode"]
     assert (prefill["tokens"], decode["tokens"]) == (100, 20)
