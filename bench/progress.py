@@ -45,7 +45,7 @@ class Lines:
 
 def line(status: Status) -> str:
     """The status in one line: `cells 2/9 · attempts 120/400 · 512 tok/s · 131 J · $0.0012 · 1:20 left · perpass/nano · …`."""
-    parts = [f"cells {status.cells_done}/{status.cells}", f"attempts {status.attempts_done}/{status.attempts}"]
+    parts = [f"cells {status.cells_done}/{status.cells}", f"attempts {status.attempts_answered}/{status.attempts}"]
     parts += rates(status)
     if status.left_s is not None:
         parts.append(f"{duration(status.left_s)} left")
@@ -92,12 +92,12 @@ def _live(stream: TextIO) -> Iterator[Draw]:
             for note in status.notes[seen:]:
                 console.print(Text(note))
             seen = len(status.notes)
-            tail = [f"{status.attempts_done}/{status.attempts}", *rates(status)]
+            tail = [f"{status.attempts_answered}/{status.attempts}", *rates(status)]
             if status.left_s is not None:
                 tail.append(f"{duration(status.left_s)} left")
             if status.errors:
                 tail.append(f"{status.errors} errors")
             head = f"cells {status.cells_done}/{status.cells}  {status.cell[:60]}"
-            bars.update(bar, total=status.attempts or None, completed=status.attempts_done, head=head, tail=" · ".join(tail))
+            bars.update(bar, total=status.attempts or None, completed=status.attempts_answered, head=head, tail=" · ".join(tail))
 
         yield draw

@@ -70,6 +70,8 @@ def pages(database: str) -> dict[str, dict[str, object]]:
         "attempt": {"attempt": int((wrong if len(wrong) else attempts["attempt"]).iloc[0])},
         "compare": {"task": task, "base": names[0], "head": names[1]},
         "curves": {"task": task},
+        "live": {},
+        "external": {},
         "stress": {},
         "procedures": {"measure": "PA"},
     }

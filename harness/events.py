@@ -38,6 +38,7 @@ class Status:
     cells_done: int = 0
     attempts: int = 0  # to do in this run
     attempts_done: int = 0
+    attempts_unjudged: int = 0  # answered in the live cell that runs; judging waits until its window has closed
     attempts_before: int = 0  # found finished in the database
     errors: int = 0
     correct: int = 0
@@ -57,15 +58,19 @@ class Status:
         return self.now - self.started
 
     @property
+    def attempts_answered(self) -> int:
+        return self.attempts_done + self.attempts_unjudged
+
+    @property
     def tokens_per_s(self) -> float | None:
         return self.output_tokens / self.elapsed_s if self.elapsed_s > 0 else None
 
     @property
     def left_s(self) -> float | None:
         """Time left, from the rate of attempts so far; None before the first."""
-        if not self.attempts_done:
+        if not self.attempts_answered:
             return None
-        return self.elapsed_s / self.attempts_done * (self.attempts - self.attempts_done)
+        return self.elapsed_s / self.attempts_answered * (self.attempts - self.attempts_answered)
 
 
 @dataclass(frozen=True)

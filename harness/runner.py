@@ -225,6 +225,7 @@ class _Run:
         async def one(w: Work, problem: Problem, trial: int, memory: Memory) -> bool:
             if answered := await self._answer(w, problem, trial, services, memory):
                 answers.append(answered)
+                self.status.attempts_unjudged += 1
             return answered is not None and answered.error is None
 
         try:
@@ -236,7 +237,9 @@ class _Run:
             recorder.steady(w.cell_id, [call.made for a in answers for call in a.calls], w.cell.concurrency or 1)
         finally:
             for answered in answers:
-                self._store(w, await attempt.judge(answered))
+                judged = await attempt.judge(answered)
+                self.status.attempts_unjudged -= 1
+                self._store(w, judged)
 
     async def _work(self, jobs: Iterator[tuple[Work, Chain]], at_once: int, one: One) -> None:
         """`at_once` workers take jobs in order. The first failure stops the others and is raised."""

@@ -12,6 +12,8 @@ import streamlit as st
 from leaderboard import charts, reading
 from leaderboard.reading import State
 from results import breakdown, compare, database, frames, report, rest
+from results import external as published
+from results import live as timed
 from results import show as stored
 from results.report import Row
 
@@ -157,6 +159,26 @@ def _by_meta(state: State, cell_ids: tuple[int, ...], key: str, scores: tuple[st
 def by_meta(cell_ids: tuple[int, ...], key: str, scores: tuple[str, ...]) -> pd.DataFrame:
     """Accuracy and scores by procedure, steps or length (`results.breakdown.by_meta`)."""
     return _by_meta(state(), cell_ids, key, scores)
+
+
+@st.cache_data(show_spinner="Computing times and steady states …", max_entries=16)
+def _live(state: State, cell_ids: tuple[int, ...]) -> list[Row]:
+    return timed.rows(state[0], cells=frames.cells(state[0], cell_ids=cell_ids))
+
+
+def live(cell_ids: tuple[int, ...]) -> list[Row]:
+    """Times and steady energy of live cells (`results.live.rows`)."""
+    return _live(state(), cell_ids)
+
+
+@st.cache_data(show_spinner="Reading what was imported …", max_entries=2)
+def _external(state: State) -> list[dict[str, Any]]:
+    return published.rows(state[0])
+
+
+def external() -> list[dict[str, Any]]:
+    """The rows that others measured (`results.external.rows`)."""
+    return _external(state())
 
 
 # --- two cells --------------------------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def _server(address: str) -> sa.Engine:
 
 
 def _counts(address: str) -> State:
-    newest = [sa.func.max(t.id) for t in (schema.Attempt, schema.Judgement, schema.Run, schema.Window, schema.Analysis)]
+    newest = [sa.func.max(t.id) for t in (schema.Attempt, schema.Judgement, schema.Run, schema.Window, schema.Analysis, schema.External)]
     settled = sa.select(sa.func.count()).where(schema.Run.settled).scalar_subquery()
     with _server(address).connect() as connection:
         row = tuple(connection.execute(sa.select(*(sa.select(n).scalar_subquery() for n in newest), settled)).one())

@@ -17,7 +17,7 @@ def lines(rows: Sequence[Row]) -> list[dict[str, str]]:
     """A line per cell: what tells it from the others, its load, rates and times (p50 / p99)."""
     made = []
     for row in rows:
-        line = _names(row, rows) | {
+        line = names(row, rows) | {
             "load": mode(row),
             "tokens/s": number(row["output_tokens_per_s"]),
             "makespan s": number(row["makespan_s"]),
@@ -38,7 +38,7 @@ def lines(rows: Sequence[Row]) -> list[dict[str, str]]:
 def energy_lines(rows: Sequence[Row]) -> list[dict[str, str]]:
     """A line per cell: the steady state's joules per token, power, how full it was, and what is against it."""
     return [
-        _names(row, rows)
+        names(row, rows)
         | {
             "load": mode(row),
             "steady s": number(row["steady_duration_s"]),
@@ -83,7 +83,8 @@ def _used(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _names(row: Row, rows: Sequence[Row]) -> dict[str, str]:
+def names(row: Row, rows: Sequence[Row]) -> dict[str, str]:
+    """What tells the row's line of loads from the others."""
     differ = [name for name in APART if len({str(one[name]) for one in rows}) > 1]
     return {name: str(row[name]) for name in differ} or {"strategy": str(row["strategy"])}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import data, links, words
-from leaderboard.pages import attempt, cell, compare, curves, frontier, procedures, stress, table
+from leaderboard.pages import attempt, cell, compare, curves, external, frontier, live, procedures, stress, table
 from perpass.errors import PerPassError
 
 PAGES = {
@@ -15,6 +15,8 @@ PAGES = {
     "Attempt": (attempt.page, ":material/article:"),
     "Compare": (compare.page, ":material/compare_arrows:"),
     "Curves": (curves.page, ":material/show_chart:"),
+    "Live": (live.page, ":material/speed:"),
+    "External": (external.page, ":material/public:"),
     "Stress": (stress.page, ":material/stacked_line_chart:"),
     "Procedures": (procedures.page, ":material/checklist:"),
 }
@@ -44,7 +46,7 @@ def _guarded(name, function):  # type: ignore[no-untyped-def]
     def run() -> None:
         st.html(f'{STYLE}<div class="where">{name}</div>')  # a phone shows no row of pages
         try:
-            if data.catalogue().empty:
+            if name != "External" and data.catalogue().empty:
                 st.info("no cells: nothing was run yet. `bench run demo` fills the database.")
                 return
             function()

@@ -10,6 +10,7 @@ import streamlit as st
 from leaderboard import charts, data, links, picking, words
 from leaderboard.pages import table
 from results.reasons import words as explained
+from results.wording import number
 
 FIGURES = ("output_tokens", "flop", "energy_j", "cost_usd", "cost_per_correct_usd", "cost_of_pass_usd", "latency_p50_s")
 
@@ -30,6 +31,7 @@ def page() -> None:
         _numbers(row)
     own = found[(found["cell"] == name) & (found["series"] == series)].iloc[0]
     _attempts(int(own["id"]))
+    _phases(told["phases"])
     _settings(told)
 
 
@@ -54,6 +56,22 @@ def _why(field: str, row: dict[str, Any]) -> str | None:
             f"{words.percent(row['unsolved_share'])} of the problems were not solved in any trial: no price buys a correct answer to them."
         )
     return None
+
+
+def _phases(rows: list[dict[str, Any]]) -> None:
+    """Where an attempt's tokens and joules go: reading prompts, and making tokens, by role."""
+    import pandas as pd
+
+    if not rows:
+        return
+    st.markdown("#### Joules per attempt by role and phase")
+    shown = [{"role": r["role"], "phase": r["phase"], "tokens": number(r["tokens"]), "J by FLOPs": number(r["flop_j"])} for r in rows]
+    st.dataframe(pd.DataFrame(shown), hide_index=True, key="phases")
+    first = rows[0]
+    if reason := first["reasons"].get("flop_j"):
+        st.caption(words.markdown(f"Not known: {explained(reason)}"))
+    elif first["attempts"]["flop"] < first["of"]:
+        st.caption(f"Of {first['attempts']['flop']:,} of {first['of']:,} attempts; the others used a call whose joules are not known.")
 
 
 def _attempts(cell_id: int) -> None:

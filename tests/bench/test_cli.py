@@ -330,6 +330,8 @@ def test_a_line_of_progress() -> None:
     full = status(output_tokens=5120, joules=131.4, usd=0.0012, errors=2, cell="nano · cot")
     assert progress.line(full) == "cells 2/9 · attempts 100/400 · 512 tok/s · 131 J · $0.0012 · 0:30 left · 2 errors · nano · cot"
     assert progress.line(status()) == "cells 2/9 · attempts 100/400 · 0:30 left"
+    alone = status(attempts_done=0, attempts_unjudged=100)  # a live cell is judged after its window
+    assert progress.line(alone) == "cells 2/9 · attempts 100/400 · 0:30 left"
 
 
 def test_plain_lines_come_every_ten_seconds_and_notes_at_once() -> None:

@@ -117,7 +117,7 @@ def test_a_live_cell_draws_from_no_pool_and_is_judged_after_its_window(tmp_path:
     base = cell("self_consistency", place(ScriptedEngine(latency=(0.01, 0.02))), task, n=3)
     live = Cell(base.policy, base.strategy, task, mode="live", concurrency=2)
     done = go([live], db)
-    assert done.status == "done"
+    assert done.status == "done" and (done.state.attempts_answered, done.state.attempts_unjudged) == (done.state.attempts_done, 0)
     assert table(db, "select * from sample where pool is not null").empty
     assert set(table(db, "select kind from window").kind) == {"whole", "steady"}
     window = table(db, "select max(ended) as ended from window").ended[0]

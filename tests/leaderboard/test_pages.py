@@ -16,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from leaderboard import frontier, words
 from results import axes, breakdown, database, frames, report
+from results import show as stored
+from results.wording import number
 from tests.leaderboard.world import NASTY, made
 
 Shown = Callable[..., AppTest]
@@ -107,6 +109,10 @@ def test_a_cell_says_its_numbers_settings_and_command(show: Shown, db: Path) -> 
     app = show("cell", cell=f"{row['cell']}@main")
     assert app.metric[0].value == words.interval(row) == "75.0 % (25.0–100.0)"
     assert "bench run demo" in said(app) and "max_tokens: 64" in said(app)
+    (phases,) = (frame.value for frame in app.dataframe if "phase" in frame.value)
+    told = stored.cell(db, row["cell"])["phases"]
+    assert list(phases["phase"]) == [part["phase"] for part in told] == ["prefill", "decode"]
+    assert list(phases["tokens"]) == [number(part["tokens"]) for part in told] and "Not known: " in said(app)  # nothing was metered
 
 
 def test_an_attempt_shows_texts_as_they_are(show: Shown, db: Path) -> None:
