@@ -13,7 +13,7 @@ from leaderboard.charts import LEGEND, MARGIN
 from leaderboard.frontier import COLOURS, MUTED
 from results import live_text, pareto
 from results.live import Row
-from results.wording import mode, number
+from results.wording import listed, mode, number
 
 CLOSED, OPEN = "calls in flight", "arrivals per second"
 FIELDS = {
@@ -23,6 +23,7 @@ FIELDS = {
     "tpot_s": ("time per output token, ms", 1e3),
 }
 """What is drawn against the load: title, and the factor to its unit. Times are medians, with the 99th percentile above."""
+SAID = {"output_tokens_per_s": "tokens per second", "steady_j_per_token": "joules per token", "tpot_s_p50": "time between tokens"}
 KINDS = {"measured": "circle", "estimated": "diamond-open", "in doubt": "x-open"}
 """How a steady state's energy was come by, and what a marker of it looks like."""
 MARKS = {
@@ -59,6 +60,18 @@ def kind(row: Row) -> str:
     return "estimated" if row["steady_source"] == "estimated" else "measured"
 
 
+def sentences(rows: Sequence[Row]) -> Iterator[str]:
+    """For each line what its highest load does beside its lowest."""
+    unit = next(iter(loads(rows)), CLOSED)
+    for name, own in lines(rows).items():
+        low, high = own[0], own[-1]
+        times = [f"{high[f] / low[f]:.2g}× the {what}" for f, what in SAID.items() if low.get(f) and high.get(f)]
+        if len(own) > 1 and times:
+            kinds = {kind(row) for row in (low, high) if row["steady_j_per_token"] is not None} - {"measured"}
+            doubt = f" (joules are {' and '.join(sorted(kinds))})" if kinds else ""
+            yield f"{name}: {_load(high):g} {unit} instead of {_load(low):g} give {listed(times)}{doubt}."
+
+
 def against_load(rows: Sequence[Row], field: str) -> go.Figure | None:
     """A field of FIELDS against the load, a line per name; None where no row has it."""
     chart, (title, scale) = go.Figure(), FIELDS[field]
@@ -69,7 +82,10 @@ def against_load(rows: Sequence[Row], field: str) -> go.Figure | None:
         _line(chart, n, name, known, [_load(row) for row in known], y, field)
         if field in ("ttft_s", "tpot_s"):
             chart.update_traces(selector={"name": words.markup(name)}, error_y={"type": "data", "array": tail, "arrayminus": [0] * len(y)})
-    return _finished(chart, next(iter(loads(rows)), CLOSED), title, ticks=sorted({_load(row) for row in rows}))
+    made = _finished(chart, next(iter(loads(rows)), CLOSED), title, ticks=sorted({_load(row) for row in rows}))
+    if made and field in ("ttft_s", "tpot_s"):  # the slowest of a hundred may have waited ten times as long
+        made.update_yaxes(type="log", title_text=f"{title}, logarithmic", dtick="D2", tickformat=",~r")
+    return made
 
 
 def trade_off(rows: Sequence[Row]) -> go.Figure | None:

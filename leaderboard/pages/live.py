@@ -29,6 +29,8 @@ def page() -> None:
         st.info("Nothing was run yet.")
         return
     chosen = next(iter(kinds)) if len(kinds) == 1 else links.choose("Load", list(kinds), "load")
+    for n, said in enumerate(load.sentences(kinds[chosen])):
+        (st.caption if n else st.markdown)(("" if n else "##### ") + words.markdown(said))
     _draw(kinds[chosen])
     _tables(kinds[chosen])
 

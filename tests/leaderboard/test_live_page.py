@@ -82,6 +82,15 @@ def test_the_frontier_weighs_energy_against_waiting_and_leaves_doubt_out(db: Pat
     assert load.kind(mixed[0]) == "estimated" and load.frontier(mixed) == []  # an estimate is no match for a measurement
 
 
+def test_the_sentence_weighs_the_highest_load_against_the_lowest(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    low, _, high = live.rows(db)
+    (said_of_all,) = load.sentences([low, high])
+    assert said_of_all.startswith("cot: 32 calls in flight instead of 2 give ") and "0.3× the joules per token" in said_of_all
+    assert f"{high['output_tokens_per_s'] / low['output_tokens_per_s']:.2g}× the tokens per second" in said_of_all
+    assert said_of_all.endswith("(joules are in doubt).") and said_of_all in said(shown(db, monkeypatch))
+    assert list(load.sentences([low])) == []
+
+
 def test_loads_are_told_apart() -> None:
     rows = [{"mode": "live", "concurrency": 8}, {"mode": "live@0.5/s", "concurrency": None}, {"mode": "live", "concurrency": 2}]
     assert {name: len(own) for name, own in load.loads(rows).items()} == {load.CLOSED: 2, load.OPEN: 1}

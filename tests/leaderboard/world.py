@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from results import curves, external, ml_energy
 from tasks.types import Problem
 from tests.results.builders import World, cell_key
+from tests.results.pooled import Sums, drawn
+from tests.results.test_external import configuration, write
 
+LIVE = {2: 40.0, 8: 20.0}
+"""Joules of a steady state by calls in flight."""
 NASTY = "<script>document.title = 'owned'</script> <b>bold</b> **stars** $\\frac{1}{$ \\boxed{4"
 
 
@@ -76,3 +82,26 @@ def _procedures(world: World) -> None:
         samples.append(sample)
         attempts.append(world.attempt(row, key, problem.key, ["correct" if good else "wrong"], [sample], scores=scores))
     world.store.write(samples, attempts)
+
+
+def whole(path: Path) -> Path:
+    """`path`, filled with what every page needs: as `made`, live cells, pools with their curves, and rows of others."""
+    made(path)
+    world = World.make(path, environment={"python": "3.11", "packages": {}})
+    for concurrency, joules in LIVE.items():
+        _live(world, concurrency, joules)
+    drawn(world, key=cell_key(task="pooled"))
+    asyncio.run(curves.refresh(world.engine, lambda spec: Sums()))
+    world.store.end_run(world.run_id, "done")
+    external.store(world.engine, ml_energy.read(write(path.parent, configuration(), task="gpqa")))
+    world.engine.dispose()
+    return path
+
+
+def _live(world: World, concurrency: int, joules: float) -> None:
+    """Two calls, and a steady state of 1,000 tokens."""
+    key = replace(cell_key(task="alone"), mode="live", concurrency=concurrency)
+    row, began = world.cell(key), world.clock
+    world.solve(row, key, {"p0": ["correct"], "p1": ["wrong"]}, output_tokens=10 + concurrency)
+    told = {"output_tokens": 1000, "running_share": 0.97, "requests_in_flight": float(concurrency)}
+    world.store.write(windows=[world.window(began, began + 1.5, joules, kind="steady", cell_id=row.id, parameters=told)])
