@@ -101,6 +101,13 @@ def _prices() -> list[Row]:
     return [dict(row) for row in PriceBook.load().rows()]
 
 
+def _regions() -> list[Row]:
+    """For `--region`; where the numbers come from stands below a report that uses them."""
+    from results import carbon
+
+    return [{name: value for name, value in row.items() if not name.endswith("_source")} for row in carbon.regions()]
+
+
 def _experiments() -> list[Row]:
     from bench import experiment
     from bench.anchors import said
@@ -133,5 +140,6 @@ KINDS: dict[str, Callable[[], list[Row]]] = {
     "models": _models,
     "hardware": _hardware,
     "prices": _prices,
+    "regions": _regions,
     "experiments": _experiments,
 }

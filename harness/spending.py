@@ -44,7 +44,8 @@ class Spending:
     def add(self, made: Made) -> None:
         """Count the dollars of one engine call."""
         usage = made.sample.usage
-        cost = self._book.call_cost(made.place.model.name, prompt=usage.prompt, cached=usage.cached, output=usage.output)
+        tokens = {"prompt": usage.prompt, "cached": usage.cached, "output": usage.output, "scored": usage.scored}
+        cost = self._book.call_cost(made.place.model.name, **tokens)
         if cost is not None:
             self.status.usd = (self.status.usd or 0.0) + cost
 

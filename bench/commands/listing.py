@@ -10,10 +10,12 @@ from bench.commands.options import Format
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(metavar="tasks|strategies|engines|models|hardware|prices|experiments", help="What to list.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="tasks|strategies|engines|models|hardware|prices|regions|experiments", help="What to list.")
+    ],
     format: Format = "table",
 ) -> None:
-    """List tasks, strategies, engines, models, hardware, prices or shipped experiments."""
+    """List tasks, strategies, engines, models, hardware, prices, regions or shipped experiments."""
     from bench import catalogue
     from bench.commands import options, output
 

@@ -18,6 +18,7 @@ class UnknownArchitecture(UserError):
     code = "unknown_architecture"
 
 
+JUDGING = ("ForTokenClassification", "ForSequenceClassification", "ForProcessRewardModel")
 ARCHITECTURES: dict[str, Row] = {}
 """model_type → its row."""
 
@@ -78,15 +79,18 @@ def kinds(c: Config, default: list[str], known: set[str]) -> list[str]:
 def ends(c: Config, *, tied: bool, norm: int, positions: int = 0, width: str = "hidden_size") -> dict[str, Any]:
     """Embedding and head of a `Shape`. tied: what a config that does not say means. norm: parameters of the last norm.
 
-    The head is the vocabulary, or the labels of a reward model or classifier, which is never tied.
+    The head is the vocabulary, or the labels of a reward model or classifier, which is never tied. That of Qwen2.5-Math-PRM
+    (arXiv:2501.07301) has a layer of the model's width before its two labels.
     """
     wide, vocabulary = size(c, width), size(c, "vocab_size")
-    names = [name for name in c.get("architectures") or () if name.endswith(("ForTokenClassification", "ForSequenceClassification"))]
-    outputs = (len(c.get("id2label") or ()) or int(c.get("num_labels") or 2)) if names else vocabulary
-    bias = outputs if any(name.endswith("ForTokenClassification") for name in names) else 0
+    names = "".join(name for name in c.get("architectures") or () if name.endswith(JUDGING))
+    labels = 2 if names.endswith("ForProcessRewardModel") else len(c.get("id2label") or ()) or int(c.get("num_labels") or 2)
+    outputs = labels if names else vocabulary
+    between = wide if names.endswith("ForProcessRewardModel") else 0
+    bias = between + outputs if names and not names.endswith("ForSequenceClassification") else 0
     said = c.get("tie_word_embeddings")
     return {
-        "head": wide * outputs,
+        "head": wide * (between + outputs),
         "embedding": wide * (vocabulary + positions),
         "tied": not names and (tied if said is None else bool(said)),
         "other": norm + bias,

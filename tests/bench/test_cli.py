@@ -127,7 +127,7 @@ def test_plan_names_what_is_skipped(bench: Bench, folder: Path) -> None:
     assert told["skipped"][0]["reason"].startswith("strategy best_of_n needs logprobs")
 
 
-@pytest.mark.parametrize("kind", ["tasks", "strategies", "engines", "models", "hardware", "prices", "experiments"])
+@pytest.mark.parametrize("kind", ["tasks", "strategies", "engines", "models", "hardware", "prices", "regions", "experiments"])
 def test_lists(bench: Bench, kind: str) -> None:
     rows = json.loads(bench("list", kind, "--format", "json").out)
     assert rows and all(row["name"] for row in rows)

@@ -156,6 +156,18 @@ def test_a_reward_model_has_a_small_head() -> None:
     assert count(config, prompt=10, output=0, scored=1).head == 2 * 64 * 3
 
 
+def test_the_head_of_a_process_reward_model_has_a_layer_between() -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    from harness.rewards.scoring import Qwen2ForProcessRewardModel
+
+    config = transformers.Qwen2Config(**SMALL, architectures=["Qwen2ForProcessRewardModel"])
+    network = Qwen2ForProcessRewardModel(config)
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+        network.score(torch.zeros(3, config.hidden_size))
+    assert count(config.to_dict(), prompt=10, output=0, scored=3).head == counter.get_total_flops()
+    assert parameters(config.to_dict()).total == sum(p.numel() for p in network.parameters())
+
+
 @pytest.mark.parametrize(
     "config",
     [
