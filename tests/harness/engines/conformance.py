@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields
@@ -45,7 +46,7 @@ class Case:
     unopened: Engine | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(asyncio.wait_for(work, 120))
+        return self.runner.run(asyncio.wait_for(work, 300))
 
     def one(self, prompt: Prompt, sampling: Sampling, seed: int = 0, *rest: Any, **more: Any) -> Sample:
         sample: Sample = self.run(self.engine.generate(prompt, sampling, seed, *rest, **more))
@@ -312,29 +313,34 @@ class Conformance:
         case.need("abort")
         endless = HOT.but(max_tokens=1500, min_tokens=1500) if case.folder else HOT
 
-        async def cancelled(seen: list[int]) -> list[str]:
-            """How the calls ended that were still under way, one of which at least had begun to write, when they were cancelled."""
-            watch = lambda part: bool(seen.append(part.usage.output))  # noqa: E731
-            calls = [asyncio.ensure_future(case.engine.generate(p, endless, 0, watch=watch, every=8)) for p in questions(16)]
-            while case.folder and not seen and not all(call.done() for call in calls):
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0)  # the scripted engine writes only when it is waited for
-            open_ones = [call for call in calls if call.cancel()]  # a connection may have broken at the start, as in any run
-            ended = await asyncio.gather(*open_ones, return_exceptions=True)
-            await asyncio.gather(*calls, return_exceptions=True)
-            return [type(e).__name__ for e in ended]
+        async def work() -> None:
+            loop, here, stopped = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
+            open_ones: list[asyncio.Future[Sample]] = []
 
-        async def work() -> float:
-            for _ in range(3):  # on a busy machine a process may not be let near its calls before they have ended
-                if ended := await cancelled([]):
-                    break
-            assert set(ended) == {"CancelledError"}
-            begin = time.monotonic()
+            def stop() -> None:
+                if not stopped.is_set():
+                    open_ones.extend(call for call in calls if call.cancel())  # a connection may have broken at the start, as in any run
+                    stopped.set()
+
+            def watch(part: Sample) -> bool:
+                """The first call that has written a little cancels all, before any of them can have ended."""
+                if threading.get_ident() == here:
+                    stop()
+                else:  # an engine's own thread, which waits
+                    loop.call_soon_threadsafe(stop)
+                    stopped.wait(60)
+                return False
+
+            calls = [asyncio.ensure_future(case.engine.generate(p, endless, 0, watch=watch, every=8)) for p in questions(16)]
+            if not case.folder:  # its replies are too short to be watched
+                await asyncio.sleep(0)
+                stop()
+            await asyncio.gather(*calls, return_exceptions=True)
+            assert open_ones and all(call.cancelled() for call in open_ones), calls
             while case.busy and await asyncio.to_thread(case.busy):
                 await asyncio.sleep(0.01)
-            return time.monotonic() - begin
 
-        assert case.run(work()) < 120  # it ends at all; how soon is the machine's affair
+        case.run(work())
         assert case.one(questions(1)[0], HOT).usage.output > 0
 
     # What goes wrong ----------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # several threads would wait for each other longer tha
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 300))
 
 
 def prompts(n: int, longest: int = 80, seed: int = 0) -> list[Prompt]:
