@@ -22,7 +22,9 @@ FIELDS = {
     "ttft_s": ("time to first token, ms", 1e3),
     "tpot_s": ("time per output token, ms", 1e3),
 }
-"""What is drawn against the load: title, and the factor to its unit. Times are medians, with the 99th percentile above."""
+"""What is drawn against the load: title, and the factor to its unit."""
+TIMED = ("ttft_s", "tpot_s")
+"""Those of them that are times: medians, with the 99th percentile above."""
 SAID = {"output_tokens_per_s": "tokens per second", "steady_j_per_token": "joules per token", "tpot_s_p50": "time between tokens"}
 KINDS = {"measured": "circle", "estimated": "diamond-open", "in doubt": "x-open"}
 """How a steady state's energy was come by, and what a marker of it looks like."""
@@ -74,16 +76,14 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
 
 def against_load(rows: Sequence[Row], field: str) -> go.Figure | None:
     """A field of FIELDS against the load, a line per name; None where no row has it."""
-    chart, (title, scale) = go.Figure(), FIELDS[field]
+    chart, (title, scale), timed = go.Figure(), FIELDS[field], field in TIMED
+    middle = f"{field}_p50" if timed else field
     for n, (name, own) in enumerate(lines(rows).items()):
-        known = [row for row in own if _value(row, field) is not None]
-        y = [scale * _value(row, field) for row in known]  # type: ignore[operator]
-        tail = [scale * (row.get(f"{field}_p99") or 0.0) - value for row, value in zip(known, y, strict=True)]
-        _line(chart, n, name, known, [_load(row) for row in known], y, field)
-        if field in ("ttft_s", "tpot_s"):
-            chart.update_traces(selector={"name": words.markup(name)}, error_y={"type": "data", "array": tail, "arrayminus": [0] * len(y)})
+        known = [row for row in own if row[middle] is not None]
+        above = [scale * (row[f"{field}_p99"] - row[middle]) for row in known] if timed else None
+        _line(chart, n, name, known, [_load(row) for row in known], [scale * row[middle] for row in known], field, above=above)
     made = _finished(chart, next(iter(loads(rows)), CLOSED), title, ticks=sorted({_load(row) for row in rows}))
-    if made and field in ("ttft_s", "tpot_s"):  # the slowest of a hundred may have waited ten times as long
+    if made and timed:  # the slowest of a hundred may have waited ten times as long
         made.update_yaxes(type="log", title_text=f"{title}, logarithmic", dtick="D2", tickformat=",~r")
     return made
 
@@ -124,19 +124,24 @@ def notes(rows: Sequence[Row]) -> Iterator[str]:
         yield "No frontier is drawn: there are measured and estimated joules, or all are in doubt."
 
 
-def _value(row: Row, field: str) -> float | None:
-    value: float | None = row[f"{field}_p50"] if field in ("ttft_s", "tpot_s") else row[field]
-    return value
-
-
 def _load(row: Row) -> float:
     own = rate(row)
     return float(row["concurrency"] or 0) if own is None else own
 
 
 def _line(
-    chart: go.Figure, n: int, name: str, rows: Sequence[Row], x: Sequence[float], y: Sequence[float], field: str, text: Sequence[str] = ()
+    chart: go.Figure,
+    n: int,
+    name: str,
+    rows: Sequence[Row],
+    x: Sequence[float],
+    y: Sequence[float],
+    field: str,
+    *,
+    text: Sequence[str] = (),
+    above: Sequence[float] | None = None,
 ) -> None:
+    """A line of rows, with words beside its points or with whiskers that end so far above them."""
     if not rows:
         return
     colour, said = COLOURS[n % len(COLOURS)], words.markup(name)
@@ -149,6 +154,7 @@ def _line(
         name=said,
         text=[words.markup(t) for t in text],
         textposition="top center",
+        error_y=None if above is None else {"type": "data", "array": above, "arrayminus": [0] * len(above)},
         line={"color": colour, "width": 2},
         marker={"size": 10, "symbol": [KINDS[kind(row)] if energy else "circle" for row in rows], "color": colour},
         customdata=custom,
