@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from results import budgets
+from results import budgets, wording
 from results import table as tables
 
 Told = Mapping[str, Any]
@@ -33,7 +33,7 @@ def cell(told: Told) -> Iterator[str]:
     for run in told["runs"]:
         yield from _run(run)
     yield from _windows(told["windows"])
-    yield from _phases(told["phases"])
+    yield from _phases(told["phases"], told["report"])
     yield from _command(told["command"])
 
 
@@ -157,15 +157,21 @@ def _windows(windows: Sequence[Told]) -> Iterator[str]:
         yield f"and {len(windows) - 8} more (--format json shows all)"
 
 
-def _phases(rows: Sequence[Told]) -> Iterator[str]:
-    """Joules per attempt by role and phase, shared out by FLOPs and by tokens."""
+def _phases(rows: Sequence[Told], reported: Told | None) -> Iterator[str]:
+    """Joules per attempt by role and phase, shared out by FLOPs and by tokens, marked as those of the report's row are."""
     if not rows:
         return
     from bench.commands.output import lines
 
     yield from _section("joules per attempt by role and phase")
     heads = {"flop_j": "J by FLOPs", "tokens_j": "J by tokens"}
-    yield from lines([{n: row[n] for n in ("role", "phase", "tokens")} | {head: row[n] for n, head in heads.items()} for row in rows])
+    mark = wording.energy_mark(dict(reported)) if reported else ""
+    shown = lambda joules: joules if joules is None else mark + wording.number(joules)  # noqa: E731
+    yield from lines(
+        [{n: row[n] for n in ("role", "phase", "tokens")} | {head: shown(row[n]) for n, head in heads.items()} for row in rows]
+    )
+    if mark:
+        yield "~ estimated, not measured" if mark == "~" else "? in doubt: see the codes above"
     first = rows[0]
     for basis, count in first["attempts"].items():
         if reason := first["reasons"].get(f"{basis}_j"):

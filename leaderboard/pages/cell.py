@@ -10,7 +10,7 @@ import streamlit as st
 from leaderboard import charts, data, links, picking, words
 from leaderboard.pages import table
 from results.reasons import words as explained
-from results.wording import number
+from results.wording import MISSING, energy_mark, number
 
 FIGURES = ("output_tokens", "flop", "energy_j", "cost_usd", "cost_per_correct_usd", "cost_of_pass_usd", "latency_p50_s")
 
@@ -31,7 +31,7 @@ def page() -> None:
         _numbers(row)
     own = found[(found["cell"] == name) & (found["series"] == series)].iloc[0]
     _attempts(int(own["id"]))
-    _phases(told["phases"])
+    _phases(told["phases"], row)
     _settings(told)
 
 
@@ -58,14 +58,23 @@ def _why(field: str, row: dict[str, Any]) -> str | None:
     return None
 
 
-def _phases(rows: list[dict[str, Any]]) -> None:
+def _phases(rows: list[dict[str, Any]], reported: dict[str, Any] | None) -> None:
     """Where an attempt's tokens and joules go: reading prompts, and making tokens, by role."""
     import pandas as pd
 
     if not rows:
         return
     st.markdown("#### Joules per attempt by role and phase")
-    shown = [{"role": r["role"], "phase": r["phase"], "tokens": number(r["tokens"]), "J by FLOPs": number(r["flop_j"])} for r in rows]
+    mark = energy_mark(reported) if reported else ""
+    shown = [
+        {
+            "role": r["role"],
+            "phase": r["phase"],
+            "tokens": number(r["tokens"]),
+            "J by FLOPs": MISSING if r["flop_j"] is None else mark + number(r["flop_j"]),
+        }
+        for r in rows
+    ]
     st.dataframe(pd.DataFrame(shown), hide_index=True, key="phases")
     first = rows[0]
     if reason := first["reasons"].get("flop_j"):

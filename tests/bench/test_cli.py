@@ -199,6 +199,8 @@ def test_show_a_cell_and_an_attempt(bench: Bench, small: Path) -> None:
     assert told["attempt"] == int(wrong) and told["samples"][0]["text"] in page.out
     page = bench("show", told["cell"][:6], "--db", "x.db")
     assert page.code == 0 and f"cell {told['cell']} · series main" in page.out and "max_tokens: 64" in page.out
+    source = json.loads(bench("show", told["cell"], "--db", "x.db", "--format", "json").out)["report"]["energy_source"]
+    assert ("~ estimated, not measured" in page.out) == (source == "estimated")
     assert json.loads(bench("show", told["cell"], "--db", "x.db", "--format", "json").out)["series"] == "main"
 
 
