@@ -7,7 +7,8 @@ What is counted (`shared/reference/measurement.md`, "FLOPs"): 2 per multiply-add
              max(output − 1, 0) tokens; the last output token is never fed back.
 - attention: 2 · heads · (d_key + d_value) · Σ context lengths per layer, so 4 · heads · d_head · Σ where they are equal; the scan of
              state-space layers.
-- head:      2 × the output head's parameters, output + scored times: once per sampled or scored token, never for a whole prompt.
+- head:      2 × the output head's parameters, output + scored times: once per sampled or scored token, never for a whole prompt. An engine
+             that puts every position of a block through the head, as vLLM's reward models do, gives all of them as scored.
 
 Embedding look-ups, norms, activations, biases and rotary products are not counted (below 1 % on any real model).
 """

@@ -135,9 +135,8 @@ class Context:
         if n < 1 or (drawn.greedy and n > 1):
             raise ValueError(f"sample(n={n}) at temperature {drawn.temperature}")
         fork = current.get()
-        pool = self._pool(fork, place, prompt, drawn)
-        slots = [(fork.step(), self._position(pool)) for _ in range(n)]
-        work = [self._complete(place, prompt, drawn, role, watch, every, keep, *slot) for slot in slots]
+        positions = self._positions(fork, place, prompt, drawn, n)
+        work = [self._complete(place, prompt, drawn, role, watch, every, keep, fork.step(), position) for position in positions]
         made = [await work[0]] if n == 1 else await _together(work)
         fork.advance(*_longest(made))
         self._at_once |= dict.fromkeys((key := tuple(s.key for s in made)), key)
@@ -231,19 +230,14 @@ class Context:
             raise PerPassError(f"strategy {self.cell.strategy.name} used role {role!r} without declaring it in needs")
         return self.cell.roles[role]
 
-    def _pool(self, fork: Fork, place: Deployment, prompt: Prompt, sampling: Sampling) -> str | None:
-        """The pool that a call draws from, or None when it is the attempt's own call."""
+    def _positions(self, fork: Fork, place: Deployment, prompt: Prompt, sampling: Sampling, n: int) -> Sequence[tuple[str, int] | None]:
+        """The pool that n calls draw from, with its next n positions; None each where they are the attempt's own calls."""
         if fork.path or sampling.greedy or self.cell.mode == "live":
-            return None
-        return pool_key(self.services.series, self.cell.seed, place, prompt, sampling)
-
-    def _position(self, pool: str | None) -> tuple[str, int] | None:
-        """The pool and its next position."""
-        if pool is None:
-            return None
-        position = self._cursors.get(pool, 0)
-        self._cursors[pool] = position + 1
-        return pool, position
+            return [None] * n
+        pool = pool_key(self.services.series, self.cell.seed, place, prompt, sampling)
+        begin = self._cursors.get(pool, 0)
+        self._cursors[pool] = begin + n
+        return [(pool, begin + i) for i in range(n)]
 
     async def _complete(
         self,
@@ -392,10 +386,7 @@ async def _within(fork: Fork, branch: Coroutine[Any, Any, T]) -> T:
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all; the first failure cancels the others and is raised."""
-    if len(work) == 1:
-        # A task of its own even for one, so that a branch's fork never leaks into its parent.
-        return [await asyncio.ensure_future(work[0])]
+    """Run all, each in a task of its own, so that no fork leaks into its parent; the first failure cancels the others and is raised."""
     tasks = [asyncio.ensure_future(w) for w in work]
     try:
         return await asyncio.gather(*tasks)

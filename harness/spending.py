@@ -19,8 +19,8 @@ REFRESH_S = 0.1  # between two readings for --max-joules
 class Spending:
     """Keeps `status.usd` and `status.joules` and raises BudgetReached when a stated limit is passed.
 
-    Dollars are counted at the token price where the model has one, else at the hardware's price per hour while its engines are in use.
-    Each engine call counts once, however many strategies use its sample.
+    Dollars are the price book's for the tokens of each call, as in reports; calls of models without a token price add none, so `check`
+    refuses --max-usd for those. Each engine call counts once, however many strategies use its sample.
     """
 
     def __init__(self, options: Options, status: Status):

@@ -74,19 +74,23 @@ def grid(region: str | None = None) -> Grid:
     if wanted in known:
         name, carbon, water = known[wanted]
         return Grid(wanted, name, carbon, water, pue, wue, version)
-    priced = [e.subject for e in PriceBook.load().entries if e.kind == "energy"]
-    if wanted in priced:
+    if wanted in _codes():
         return Grid(wanted, wanted, None, None, pue, wue, version)
     # Lower case on both sides, or the nearest name would not be found; case does not matter anyway.
-    raise unknown("region", wanted.lower(), sorted(code.lower() for code in {*known, *priced}), "--region")
+    raise unknown("region", wanted.lower(), [code.lower() for code in _codes()], "--region")
+
+
+def _codes() -> list[str]:
+    """Of the regions that have grams or litres, and of those that only the price book knows."""
+    return sorted({*_table()[0], *(e.subject for e in PriceBook.load().entries if e.kind == "energy")})
 
 
 def regions() -> list[dict[str, Any]]:
-    """Every region as a plain row: name, carbon and water with their years and sources."""
+    """Every region that `grid` knows as a plain row: name, carbon and water with their years and sources; None where not known."""
     rows = []
-    for code, (name, carbon, water) in _table()[0].items():
-        row: dict[str, Any] = {"name": code, "region": name}
-        for what, factor in (("gco2e_per_kwh", carbon), ("water_l_per_kwh", water)):
+    for place in map(grid, _codes()):
+        row: dict[str, Any] = {"name": place.region, "region": place.name}
+        for what, factor in (("gco2e_per_kwh", place.carbon), ("water_l_per_kwh", place.water)):
             row |= {what: factor and factor.value, f"{what}_year": factor and factor.year, f"{what}_source": factor and factor.source}
         rows.append(row)
     return rows

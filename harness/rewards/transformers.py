@@ -116,7 +116,7 @@ class TransformersReward:
                 torch.cuda.empty_cache()
 
     async def steps(self, question: str, steps: Sequence[str]) -> StepScores:
-        """A verdict per step. Of its usage, `scored` are the tokens at which the model's output is read, `prompt` all others.
+        """A verdict per step. Of its usage, `scored` are the tokens at which the head is computed and read, `prompt` all others.
 
         Raises PerPassError when the model is not open, failed, or cannot tell the steps apart.
         """

@@ -125,7 +125,7 @@ class VLLMReward:
             await asyncio.to_thread(core.close)
 
     async def steps(self, question: str, steps: Sequence[str]) -> StepScores:
-        """A verdict per step; usage as with the reward `transformers`. Raises PerPassError when vLLM failed or is not open."""
+        """A verdict per step. All tokens are `scored`: the head runs on each. Raises PerPassError when vLLM failed or is not open."""
         sent = now()
         if self._core is None:
             raise PerPassError("the reward model is not open")
@@ -137,7 +137,7 @@ class VLLMReward:
             self._used += Usage(calls=1)
             return StepScores((None,) * len(steps), Usage(calls=1), Timing(sent, None, now()))
         outputs = await self._core.outputs(asked.ids, asked.places)
-        usage = Usage(prompt=len(asked.ids) - len(asked.places), scored=len(asked.places), calls=1)
+        usage = Usage(scored=len(asked.ids), calls=1)
         self._used += usage
         return StepScores(tuple(map(_verdict, outputs)), usage, Timing(sent, None, now()))
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from harness import prompts
-from harness.cell import Cell
 from harness.context import Context
+from harness.strategies.voting import pooled_only
 from harness.strategy import Count, Tokens, strategy
 from harness.types import Answer, Sample
 
@@ -23,15 +23,9 @@ async def same(ctx: Context, answers: Sequence[Sequence[str | None]]) -> bool:
     return True
 
 
-def _obstacle(cell: Cell) -> str | None:
-    if cell.mode == "live":
-        return "answer_convergence cuts a trace that was made whole, so live energy and time would be the whole trace's; run it pooled"
-    return None
-
-
 @strategy(
     name="answer_convergence", version=1, family="stopping", paper="arXiv:2412.20993", needs={"prefix", "token_ids"}, budget=1,
-    pool="first stage", prompt="question", obstacle=_obstacle,
+    pool="first stage", prompt="question", obstacle=pooled_only,
 )  # fmt: skip
 async def answer_convergence(ctx: Context, k: Count = 3, chunk: Tokens = 64) -> Answer:
     r"""Dynasor: after every `chunk` tokens of the pool's chain of thought a probe begins the final answer, 20 tokens long; the trace ends

@@ -9,6 +9,7 @@ from pydantic import Field
 from harness import prompts, thinking
 from harness.cell import Cell
 from harness.context import Context
+from harness.strategies.voting import pooled_only
 from harness.strategy import strategy
 from harness.types import Answer
 
@@ -17,13 +18,11 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 def _obstacle(cell: Cell) -> str | None:
     mode, name = cell.strategy.params["mode"], cell.task.name
-    if cell.mode == "live":
-        return "strategy interruption cuts a trace that was made whole, so live energy and time would be the whole trace's; run it pooled"
     if mode == "update" and any(p.request != "update" for p in cell.problems):
         return f"interruption(mode=update) needs problems with an update; task {name} has none, {{kind: updated, base: arithmetic}} does"
     if mode != "update" and any(p.request == "update" for p in cell.problems):
         return f"task {name} is about an update, which interruption(mode={mode}) does not tell; interruption(mode=update) does"
-    return None
+    return pooled_only(cell)
 
 
 @strategy(

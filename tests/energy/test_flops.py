@@ -156,15 +156,29 @@ def test_a_reward_model_has_a_small_head() -> None:
     assert count(config, prompt=10, output=0, scored=1).head == 2 * 64 * 3
 
 
+@pytest.mark.parametrize(("kind", "labels"), [("ForTokenClassification", 3), ("ForSequenceClassification", 1)])
+def test_a_head_of_labels_at_every_position_agrees_with_torch(kind: str, labels: int) -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    counting = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode(display=False)
+    sizes = {**SMALL, "num_labels": labels, "pad_token_id": 0, "architectures": [f"Qwen2{kind}"]}
+    config = transformers.Qwen2Config(**sizes, attn_implementation="eager")
+    network = getattr(transformers, f"Qwen2{kind}")(config).eval()
+    with torch.no_grad(), counting:
+        network(torch.arange(1, PROMPT + 1)[None])
+    assert count(config.to_dict(), prompt=0, output=0, scored=PROMPT, causal=False).total == counting.get_total_flops()
+    assert parameters(config.to_dict()).total == sum(p.numel() for p in network.parameters())
+
+
 def test_the_head_of_a_process_reward_model_has_a_layer_between() -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    counting = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode(display=False)
     from harness.rewards.scoring import Qwen2ForProcessRewardModel
 
     config = transformers.Qwen2Config(**SMALL, architectures=["Qwen2ForProcessRewardModel"])
     network = Qwen2ForProcessRewardModel(config)
-    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+    with counting:
         network.score(torch.zeros(3, config.hidden_size))
-    assert count(config.to_dict(), prompt=10, output=0, scored=3).head == counter.get_total_flops()
+    assert count(config.to_dict(), prompt=10, output=0, scored=3).head == counting.get_total_flops() == 3 * 2 * 64 * (64 + 2)
     assert parameters(config.to_dict()).total == sum(p.numel() for p in network.parameters())
 
 

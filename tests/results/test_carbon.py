@@ -67,6 +67,14 @@ def test_an_unknown_region_names_the_nearest() -> None:
     assert carbon.grid("south africa").region == "ZA"
 
 
+def test_every_region_that_can_be_chosen_is_listed() -> None:
+    listed = {entry["name"]: entry for entry in carbon.regions()}
+    priced = {e.subject for e in PriceBook.load().entries if e.kind == "energy"}
+    assert set(listed) == priced | set(yaml.safe_load(carbon.DATA.read_text())["regions"]) and list(listed) == sorted(listed)
+    assert (listed["FR"]["gco2e_per_kwh"], listed["FR"]["gco2e_per_kwh_year"], listed["FR"]["water_l_per_kwh"]) == (56, 2023, None)
+    assert listed["EU"]["gco2e_per_kwh"] is None and listed["US"]["water_l_per_kwh"] == 4.35  # of the EU only a price was read
+
+
 def test_grams_are_an_axis(world: World) -> None:
     found = row(world, axes=["accuracy", "carbon", "water"])
     assert found["frontier_axes"] == ["accuracy", "gco2e", "water_l"] and found["frontier"]
