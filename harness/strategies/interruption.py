@@ -18,11 +18,13 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 def _obstacle(cell: Cell) -> str | None:
     mode, name = cell.strategy.params["mode"], cell.task.name
+    if live := pooled_only(cell):
+        return live
     if mode == "update" and any(p.request != "update" for p in cell.problems):
         return f"interruption(mode=update) needs problems with an update; task {name} has none, {{kind: updated, base: arithmetic}} does"
     if mode != "update" and any(p.request == "update" for p in cell.problems):
         return f"task {name} is about an update, which interruption(mode={mode}) does not tell; interruption(mode=update) does"
-    return pooled_only(cell)
+    return None
 
 
 @strategy(
